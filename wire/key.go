@@ -1,0 +1,112 @@
+package wire
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Proto is an IP protocol number, as IANA assigns them.
+type Proto uint8
+
+// The protocols that the hot path knows by name.
+const (
+	ProtoICMP   Proto = 1
+	ProtoTCP    Proto = 6
+	ProtoUDP    Proto = 17
+	ProtoICMPv6 Proto = 58
+	ProtoSCTP   Proto = 132
+)
+
+// String returns the protocol's name in lower case, or its number.
+func (p Proto) String() string {
+	switch p {
+	case ProtoICMP:
+		return "icmp"
+	case ProtoTCP:
+		return "tcp"
+	case ProtoUDP:
+		return "udp"
+	case ProtoICMPv6:
+		return "icmp6"
+	case ProtoSCTP:
+		return "sctp"
+	}
+	return decimal(uint8(p))
+}
+
+func decimal(n uint8) string {
+	var b [3]byte
+	i := len(b)
+	for {
+		i--
+		b[i] = '0' + n%10
+		if n /= 10; n == 0 {
+			return string(b[i:])
+		}
+	}
+}
+
+// FlowKey names a flow: the two endpoints of the innermost packet, the lower
+// one first, so that both directions have the same key.
+//
+// It is a comparable value without pointers: 48 octets (TestSizes).
+type FlowKey struct {
+	Addr    [2][16]byte // IPv4 addresses as ::ffff:a.b.c.d
+	Port    [2]uint16   // TCP, UDP, SCTP; the identifier twice for ICMP echo; else 0
+	Proto   Proto
+	Version uint8  // 4 or 6
+	_       uint16 // always 0, so that keys compare as octets
+	// Scope tells apart networks whose addresses overlap: 0 unless the parser
+	// was asked for VLAN or tunnel identifiers, else a hash of them.
+	Scope uint64
+}
+
+// Endpoint returns endpoint i (0 or 1) of the key.
+func (k *FlowKey) Endpoint(i uint8) netip.AddrPort {
+	return netip.AddrPortFrom(k.IP(i), k.Port[i&1])
+}
+
+// IP returns the address of endpoint i (0 or 1).
+func (k *FlowKey) IP(i uint8) netip.Addr {
+	a := netip.AddrFrom16(k.Addr[i&1])
+	if k.Version == 4 {
+		return a.Unmap()
+	}
+	return a
+}
+
+// Hash returns a hash of the key under seed. It is the same for both
+// directions, as the key is.
+func (k *FlowKey) Hash(seed uint64) uint64 {
+	if k.Version == 4 && k.Scope == 0 {
+		var b [24]byte
+		binary.LittleEndian.PutUint64(b[0:], seed)
+		copy(b[8:12], k.Addr[0][12:])
+		copy(b[12:16], k.Addr[1][12:])
+		binary.LittleEndian.PutUint16(b[16:], k.Port[0])
+		binary.LittleEndian.PutUint16(b[18:], k.Port[1])
+		b[20] = byte(k.Proto)
+		return xxhash.Sum64(b[:])
+	}
+	var b [56]byte
+	binary.LittleEndian.PutUint64(b[0:], seed)
+	copy(b[8:24], k.Addr[0][:])
+	copy(b[24:40], k.Addr[1][:])
+	binary.LittleEndian.PutUint16(b[40:], k.Port[0])
+	binary.LittleEndian.PutUint16(b[42:], k.Port[1])
+	b[44], b[45] = byte(k.Proto), k.Version
+	binary.LittleEndian.PutUint64(b[48:], k.Scope)
+	return xxhash.Sum64(b[:])
+}
+
+// SlotCount is the number of slots that keys hash to. It does not depend on the
+// number of shards, so neither does anything that is decided per slot.
+const SlotCount = 4096
+
+// Slot is one of SlotCount parts of the key space.
+type Slot uint16
+
+// SlotOf returns the slot of a key's hash.
+func SlotOf(hash uint64) Slot { return Slot(hash >> 52) }
