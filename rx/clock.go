@@ -1,0 +1,66 @@
+package rx
+
+import "time"
+
+const (
+	// timestampMax is the latest time that is believed, 2116-02-20: beyond what
+	// 32 bits of seconds can say, and far enough from the end of an int64 that
+	// adding any timeout to it does not overflow.
+	timestampMax = 1 << 62
+
+	// stepBackMax is how far a timestamp may lie behind the clock and count as
+	// disorder: interfaces of one capture are out of step by milliseconds.
+	// Further back, time itself was set, or another capture has begun.
+	stepBackMax = second
+
+	second = int64(time.Second)
+)
+
+// clock is the one clock of a source: it never goes backwards. The zero value
+// has not started.
+type clock struct {
+	now     int64 // ns
+	shift   int64 // what is added to timestamps since the last step back
+	started bool
+	steps   uint64 // times that the clock was re-based
+	late    uint64 // frames whose timestamp lay behind the clock by less
+}
+
+// stamp moves the clock to the timestamp of a frame and returns its time.
+// Timestamp 0 says nothing about time: the clock stands.
+func (c *clock) stamp(timestamp int64) int64 {
+	if t := timestamp + c.shift; t >= c.now && t <= timestampMax && timestamp > 0 && c.started {
+		c.now = t // in nearly every case
+		return t
+	}
+	return c.adjust(timestamp)
+}
+
+// adjust is stamp's rare cases: the first timestamp, none, one that lies behind
+// the clock, and one beyond all belief.
+func (c *clock) adjust(timestamp int64) int64 {
+	if timestamp <= 0 {
+		return c.now
+	}
+	timestamp = min(timestamp, timestampMax)
+	t := timestamp + c.shift
+	switch {
+	case !c.started:
+		c.started, c.now = true, timestamp
+	case t < c.now-stepBackMax:
+		c.steps++
+		c.shift = c.now - timestamp
+	case t < c.now:
+		c.late++
+	default:
+		c.now = min(t, timestampMax)
+	}
+	return c.now
+}
+
+// tick moves the clock of an idle source to now, its time in ns since 1970.
+func (c *clock) tick(now int64) {
+	if t := now + c.shift; c.started && now > 0 && now <= timestampMax && t > c.now {
+		c.now = min(t, timestampMax)
+	}
+}
