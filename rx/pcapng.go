@@ -200,8 +200,14 @@ func (p *capturePort) nanoseconds(units uint64) int64 {
 	}
 	// In seconds first, so that nothing overflows.
 	const secondsMax = timestampMax / second
-	seconds := n/second + max(min(p.offset, secondsMax), -secondsMax)
-	return max(min(min(seconds, secondsMax)*second+n%second, timestampMax), 0)
+	seconds := n/second + max(min(p.offset, secondsMax+1), -secondsMax-1)
+	switch {
+	case seconds < 0:
+		return 0
+	case seconds > secondsMax:
+		return timestampMax
+	}
+	return min(seconds*second+n%second, timestampMax)
 }
 
 // scale returns units of 10^-r s, or of 2^-r s where r has its top bit set, in

@@ -1,0 +1,90 @@
+package rx
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"testing"
+	"testing/iotest"
+)
+
+// checkTwin holds what Capture makes of data, by reads of any size through
+// short and long blocks, against the slow twin.
+func checkTwin(t *testing.T, data []byte) {
+	t.Helper()
+	want, whole := slowRead(data)
+	for i, octets := range []int{64, 1024, 100_000} {
+		var r io.Reader = bytes.NewReader(data)
+		if i == 0 {
+			r = iotest.OneByteReader(r)
+		} else if i == 1 {
+			r = iotest.DataErrReader(iotest.HalfReader(r))
+		}
+		src := newCapture(octets, origin{name: "test", open: func() (io.ReadCloser, error) { return io.NopCloser(r), nil }})
+		got, err := drain(t, src)
+		if (err == nil) != whole {
+			t.Fatalf("blocks of %d: error %v, the twin says whole: %v", octets, err, whole)
+		}
+		diff(t, got, want)
+		for n := src.win.supply.made; n > 0; n-- {
+			if b := <-src.win.supply.free; len(b.Mem) > max(octets, recordMax) {
+				t.Fatalf("a block of %d octets", len(b.Mem))
+			}
+		}
+	}
+}
+
+// seeds are small captures of every kind.
+func seeds(t testing.TB) [][]byte {
+	frames := sampleFrames(21, 4, 40)
+	ng, _ := everything()
+	return [][]byte{
+		nil,
+		[]byte("GET / HTTP/1.1\r\n"),
+		writePcap(t, frames, false),
+		writePcap(t, frames, true),
+		pack(binary.BigEndian, magicMicro, 1, frames),
+		pack(binary.LittleEndian, magicModified, 113, frames),
+		ng,
+		compress(writePcap(t, frames, true)),
+		compress(ng),
+	}
+}
+
+// FuzzCapture reads arbitrary octets: it never panics, ends, takes bounded
+// memory, and reads what the slow twin reads.
+func FuzzCapture(f *testing.F) {
+	for _, s := range seeds(f) {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if bytes.HasPrefix(data, magicGzip) && len(data) > 1<<14 {
+			t.Skip("the twin would hold all of what may be a bomb")
+		}
+		checkTwin(t, data)
+	})
+}
+
+// TestCutAnywhere cuts captures of every kind short after each octet.
+func TestCutAnywhere(t *testing.T) {
+	for _, data := range seeds(t) {
+		step := 1 + len(data)/1500 // each octet of most of them
+		for n := 0; n < len(data); n += step {
+			checkTwin(t, data[:n])
+		}
+	}
+}
+
+// TestSpoiltAnywhere changes each octet.
+func TestSpoiltAnywhere(t *testing.T) {
+	for _, data := range seeds(t) {
+		step := 1 + len(data)/1500
+		for n := 0; n < len(data); n += step {
+			for _, bit := range []byte{0x01, 0x80, 0xff} {
+				data[n] ^= bit
+				checkTwin(t, data)
+				data[n] ^= bit
+			}
+		}
+	}
+}
