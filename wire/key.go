@@ -10,13 +10,27 @@ import (
 // Proto is an IP protocol number, as IANA assigns them.
 type Proto uint8
 
-// The protocols that the hot path knows by name.
+// The protocols that the parser knows: transports, what carries further
+// packets, and the extension headers of IPv6.
 const (
-	ProtoICMP   Proto = 1
-	ProtoTCP    Proto = 6
-	ProtoUDP    Proto = 17
-	ProtoICMPv6 Proto = 58
-	ProtoSCTP   Proto = 132
+	ProtoHopByHop Proto = 0
+	ProtoICMP     Proto = 1
+	ProtoIPv4     Proto = 4
+	ProtoTCP      Proto = 6
+	ProtoUDP      Proto = 17
+	ProtoIPv6     Proto = 41
+	ProtoRouting  Proto = 43
+	ProtoFragment Proto = 44
+	ProtoGRE      Proto = 47
+	ProtoAH       Proto = 51
+	ProtoICMPv6   Proto = 58
+	ProtoDestOpts Proto = 60
+	ProtoEtherIP  Proto = 97
+	ProtoSCTP     Proto = 132
+	ProtoMobility Proto = 135
+	ProtoMPLS     Proto = 137
+	ProtoHIP      Proto = 139
+	ProtoShim6    Proto = 140
 )
 
 // String returns the protocol's name in lower case, or its number.
@@ -33,15 +47,16 @@ func (p Proto) String() string {
 	case ProtoSCTP:
 		return "sctp"
 	}
-	return decimal(uint8(p))
+	return decimal(uint16(p))
 }
 
-func decimal(n uint8) string {
-	var b [3]byte
+// decimal writes n without fmt, which the hot floors do not import.
+func decimal(n uint16) string {
+	var b [5]byte
 	i := len(b)
 	for {
 		i--
-		b[i] = '0' + n%10
+		b[i] = '0' + byte(n%10)
 		if n /= 10; n == 0 {
 			return string(b[i:])
 		}
@@ -58,8 +73,10 @@ type FlowKey struct {
 	Proto   Proto
 	Version uint8  // 4 or 6
 	_       uint16 // always 0, so that keys compare as octets
-	// Scope tells apart networks whose addresses overlap: 0 unless the parser
-	// was asked for VLAN or tunnel identifiers, else a hash of them.
+	// Scope tells apart networks whose addresses overlap: a hash of the VLAN
+	// identifiers in its upper half and of the tunnel identifiers in its lower
+	// one, of those that Parser.Scope asks for, else 0. A Fragment's holds both
+	// always: it is no flow's key, and fragments of two networks must not mix.
 	Scope uint64
 }
 

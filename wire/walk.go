@@ -1,0 +1,210 @@
+package wire
+
+// depthMax is how many headers the parser follows into a frame. Real networks
+// stay below 16; a frame made of nothing but tags or tunnels may otherwise cost
+// as much as ten thousand packets. Beyond it the outcome is TooDeep.
+const depthMax = 64
+
+// A walk goes through a frame's headers from the outside in. Each header has a
+// method that checks its length, advances off, and names the next header, or
+// says by stop why there is none.
+//
+// The Packet is written whenever an IP packet stands whole, and overwritten by
+// one found further inside. So a tunnel that leads nowhere leaves its own
+// packet behind, and what was tried in vain leaves no trace.
+type walk struct {
+	p    *Packet
+	data []byte
+	off  int // the next header
+	end  int // where the octets end that belong to it: off <= end <= len(data)
+
+	ip struct {
+		off     int // the header
+		body    int // its payload
+		n       int // octets of payload, by the header
+		proto   Proto
+		version uint8
+		ttl     uint8
+		marks   Marks
+		route   int // valid iff marks has MarkRouting
+		frag    FragmentInfo
+	}
+
+	ids     uint64 // hashes of identifiers, as in FlowKey.Scope
+	mask    uint64 // which of them go into a key
+	outer   int    // the outermost IP header; valid iff ipSeen
+	ipSeen  bool
+	found   bool // *p holds an IP packet
+	padded  bool // radiotap: 802.11 headers end on four octets
+	tags    uint8 // VLAN tags so far; vlans holds the first of them
+	vlan    uint16
+	vlans   [vlanMax]uint16
+	depth   uint8 // headers so far; stack holds the first of them
+	stack   [stackMax]Layer
+	outcome Outcome
+}
+
+// run follows the headers from next on, and settles the packet's outcome.
+func (w *walk) run(next Layer) {
+	for next != LayerNone {
+		if next == layerIP {
+			if next = w.version(); next == LayerNone {
+				break
+			}
+		}
+		if !w.push(next) {
+			w.found = false
+			w.stop(TooDeep)
+			break
+		}
+		next = w.header(next)
+	}
+	switch {
+	case w.outcome == Whole || w.outcome == Fragment:
+	case w.found:
+		w.p.Marks |= MarkOpaque
+	case w.outcome == ShortTransport || w.outcome == BadTransport:
+		w.commit(w.outcome, 0, 0)
+	default:
+		*w.p = Packet{Outcome: w.outcome}
+		w.context()
+	}
+}
+
+// push notes that header l comes next. It reports false at the depth limit.
+func (w *walk) push(l Layer) bool {
+	if w.depth == depthMax {
+		return false
+	}
+	if int(w.depth) < len(w.stack) {
+		w.stack[w.depth] = l
+	}
+	w.depth++
+	return true
+}
+
+// header parses header l and returns the next one.
+func (w *walk) header(l Layer) Layer {
+	switch {
+	case l <= LayerARCnet:
+		return w.linkHeader(l)
+	case l <= LayerTEB:
+		return w.between(l)
+	case l == LayerIPv4:
+		return w.ipv4()
+	case l == LayerIPv6:
+		return w.ipv6()
+	case l == LayerAH:
+		return w.ah()
+	case l <= LayerTZSP:
+		return w.tunnel(l)
+	}
+	return w.upper(l)
+}
+
+// version names the IP header that begins here by its first nibble.
+func (w *walk) version() Layer {
+	if w.off >= w.end {
+		return w.stop(ShortNetwork)
+	}
+	switch w.data[w.off] >> 4 {
+	case 4:
+		return LayerIPv4
+	case 6:
+		return LayerIPv6
+	}
+	return w.stop(BadNetwork)
+}
+
+// stop ends the walk with an outcome.
+func (w *walk) stop(o Outcome) Layer {
+	w.outcome = o
+	return LayerNone
+}
+
+// rest returns the captured octets from here on.
+func (w *walk) rest() []byte { return w.data[w.off:w.end] }
+
+// take returns the next n octets and steps over them, or nil if there are
+// fewer.
+func (w *walk) take(n int) []byte {
+	if n > w.end-w.off {
+		return nil
+	}
+	h := w.data[w.off : w.off+n]
+	w.off += n
+	return h
+}
+
+// skip steps over n octets to next, or stops if there are fewer.
+func (w *walk) skip(n int, next Layer) Layer {
+	if n > w.end-w.off {
+		return w.stop(ShortLink)
+	}
+	w.off += n
+	return next
+}
+
+// commit writes the IP packet in hand, whose transport header begins at
+// ip.body, to the Packet.
+func (w *walk) commit(o Outcome, sp, dp uint16) {
+	p, marks := w.p, w.ip.marks
+	if w.found && p.Marks&(MarkIPChecksum|MarkTruncated|MarkOuterPartial) != 0 {
+		marks |= MarkOuterPartial
+	}
+	*p = Packet{
+		NetworkOff:   uint32(w.ip.off),
+		OuterOff:     uint32(w.outer),
+		TransportOff: uint32(w.ip.body),
+		PayloadOff:   uint32(w.ip.body),
+		PayloadLen:   uint32(w.ip.n),
+		Captured:     uint32(min(w.ip.n, w.end-w.ip.body)),
+		RouteOff:     uint32(w.ip.route),
+		Outcome:      o,
+		TTL:          w.ip.ttl,
+		Marks:        marks,
+	}
+	mask := w.mask
+	if o == Fragment {
+		mask = ^uint64(0)
+		p.Frag = w.ip.frag
+	}
+	h := w.data[w.ip.off:]
+	if w.ip.version == 4 {
+		p.Sender = p.Key.set4((*[8]byte)(h[12:]), sp, dp, w.ip.proto)
+	} else {
+		p.Sender = p.Key.set6((*[32]byte)(h[8:]), sp, dp, w.ip.proto)
+	}
+	p.Key.Scope = w.ids & mask
+	w.context()
+	w.found, w.outcome = true, o
+}
+
+// context writes what surrounds the packet.
+func (w *walk) context() {
+	w.p.Stack, w.p.Depth = w.stack, min(w.depth, stackMax)
+	w.p.VLAN, w.p.VLANs = w.vlan, w.vlans
+}
+
+// tag notes a VLAN identifier. Priority tags, whose identifier is 0, are no
+// VLAN (IEEE 802.1Q §9.6) and do not change the scope.
+func (w *walk) tag(id uint16) {
+	if w.tags < vlanMax {
+		w.vlans[w.tags] = id
+	}
+	w.tags++
+	if id == 0 {
+		return
+	}
+	w.vlan = id
+	w.ids = uint64(mix(uint32(w.ids>>32), uint32(id)))<<32 | w.ids&0xffffffff
+}
+
+// tunnelID notes the identifier of a tunnel.
+func (w *walk) tunnelID(id uint32) {
+	w.ids = w.ids&^0xffffffff | uint64(mix(uint32(w.ids), id))
+}
+
+// mix folds one more identifier into a hash: order counts, and an identifier of
+// 0 is not the same as none.
+func mix(hash, id uint32) uint32 { return hash*0x9e3779b1 + id + 1 }
