@@ -20,8 +20,14 @@
 //
 // # How captures are read
 //
-// With read() into blocks of 1 MiB, records parsed where they lie. A record
+// With read() into blocks of 512 KiB, records parsed where they lie. A record
 // that goes beyond its block's end is moved to the head of the next one.
+// Measured on a capture of 64 MB in the page cache, 750 octets a packet, with
+// the headers of each looked at: 60 ns a packet; in blocks of 256 KiB 72, of
+// 1 MiB 71; from a mapping of the file 114, with all pages mapped at once 131,
+// because each page costs a fault; by gopacket's pcapgo 336. A mapping would
+// also kill the program if the file was cut short meanwhile (SIGBUS).
+//
 // Damage is never guessed over: everything before it is delivered, then one
 // CaptureError says what broke and where. Lengths are checked against what was
 // read before anything is believed.

@@ -13,12 +13,10 @@ import (
 func checkTwin(t *testing.T, data []byte) {
 	t.Helper()
 	want, whole := slowRead(data)
-	for i, octets := range []int{64, 1024, 100_000} {
+	for i, octets := range []int{64, 16 << 10} {
 		var r io.Reader = bytes.NewReader(data)
 		if i == 0 {
-			r = iotest.OneByteReader(r)
-		} else if i == 1 {
-			r = iotest.DataErrReader(iotest.HalfReader(r))
+			r = iotest.DataErrReader(iotest.OneByteReader(r))
 		}
 		src := newCapture(octets, origin{name: "test", open: func() (io.ReadCloser, error) { return io.NopCloser(r), nil }})
 		got, err := drain(t, src)
@@ -68,7 +66,7 @@ func FuzzCapture(f *testing.F) {
 // TestCutAnywhere cuts captures of every kind short after each octet.
 func TestCutAnywhere(t *testing.T) {
 	for _, data := range seeds(t) {
-		step := 1 + len(data)/1500 // each octet of most of them
+		step := 1 + len(data)/500 // each octet of most of them
 		for n := 0; n < len(data); n += step {
 			checkTwin(t, data[:n])
 		}
@@ -78,9 +76,9 @@ func TestCutAnywhere(t *testing.T) {
 // TestSpoiltAnywhere changes each octet.
 func TestSpoiltAnywhere(t *testing.T) {
 	for _, data := range seeds(t) {
-		step := 1 + len(data)/1500
+		step := 1 + len(data)/500
 		for n := 0; n < len(data); n += step {
-			for _, bit := range []byte{0x01, 0x80, 0xff} {
+			for _, bit := range []byte{0x01, 0xff} {
 				data[n] ^= bit
 				checkTwin(t, data)
 				data[n] ^= bit

@@ -73,6 +73,6 @@ func (c *Chunk) Release() {
 }
 
 // chunkFrames is how many frames a chunk of this package's own sources holds at
-// most. Their descriptions take 48 octets each, 96 KiB in all: more would push
+// most. Their descriptions take 40 octets each, 80 KiB in all: more would push
 // the frames themselves out of a core's second-level cache.
 const chunkFrames = 2048

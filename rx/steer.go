@@ -1,0 +1,92 @@
+package rx
+
+import (
+	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/wire"
+)
+
+// Table says which shard owns each slot.
+type Table [wire.SlotCount]uint16
+
+// Spread returns the table that deals the slots out to shards in turn, so that
+// any two shards own the same number of them, or one more.
+func Spread(shards int) *Table {
+	t := new(Table)
+	for i := range t {
+		t[i] = uint16(i % shards)
+	}
+	return t
+}
+
+// Mark is a message that every shard gets behind all frames up to Number, and
+// ahead of all later ones.
+type Mark struct {
+	Number uint64 // frames received so far
+	Clock  int64  // the source's clock, ns
+	// Step is set at places that depend on the frames alone and not on how they
+	// were cut into chunks and batches: what must be decided alike for any
+	// number of shards is decided there.
+	Step bool
+}
+
+// A step comes after so many frames or octets, whichever is reached first. The
+// octets bound what streams can take up between two decisions about memory, the
+// frames what a flood of small ones can do to the tables.
+const (
+	stepFrames = 2048
+	stepOctets = 1 << 20
+)
+
+// Outlet is the way into one shard's mailbox. The receive goroutine calls it;
+// what it takes is the shard's.
+type Outlet interface {
+	// Batch hands b over. If there is no room it waits, or with wait false
+	// returns false, as it does when the shard has stopped: then b is still the
+	// caller's.
+	Batch(b *buffers.Batch, wait bool) bool
+	// Mark hands m over, on the same terms.
+	Mark(m Mark, wait bool) bool
+}
+
+// outbox is what is on its way to one shard.
+type outbox struct {
+	outlet  Outlet
+	batch   *buffers.Batch // the open batch; nil until there is a frame
+	pending Delivery       // what the open batch holds
+	owed    bool           // a mark with Step found no room
+}
+
+// frame returns the frame that the next commit adds to the open batch.
+func (o *outbox) frame(pool *buffers.BatchPool) *buffers.Frame {
+	if o.batch == nil {
+		o.batch = pool.Get()
+	}
+	n := len(o.batch.Frames)
+	return &o.batch.Frames[:n+1][n]
+}
+
+// flush hands the open batch over, or drops what is in it.
+func (o *outbox) flush(t *ShardTotals, wait bool) {
+	if o.batch == nil || len(o.batch.Frames) == 0 {
+		return
+	}
+	if o.outlet.Batch(o.batch, wait) {
+		t.Handed.add(&o.pending)
+	} else {
+		t.Dropped.add(&o.pending)
+		o.batch.Release()
+	}
+	o.batch, o.pending = nil, Delivery{}
+}
+
+// mark hands m over. A live source does not wait: a mark that finds no room is
+// made up for by the next one, which says all that it said.
+func (o *outbox) mark(m Mark, t *ShardTotals, wait bool) {
+	m.Step = m.Step || o.owed
+	if o.outlet.Mark(m, wait) {
+		o.owed = false
+		return
+	}
+	t.MarksOwed++
+	o.owed = m.Step
+}
