@@ -9,6 +9,11 @@ import (
 // (RFC 791 §3.1).
 const ipv4FragMask = 0x3fff
 
+// ipv4Max is the longest IPv4 packet (RFC 791 §3.1). A card that leaves the
+// total length 0 does not make longer ones: the pseudo-header of the transport
+// checksum has no room for their length.
+const ipv4Max = 1<<16 - 1
+
 // ipv4 parses an IPv4 header (RFC 791 §3.1). Its total length bounds what
 // follows, except that 0 stands for whatever was captured: cards that split
 // segments for their host leave it so.
@@ -27,6 +32,8 @@ func (w *walk) ipv4() Layer {
 	}
 	marks := Marks(0)
 	switch {
+	case n == 0 && len(b) > ipv4Max:
+		return w.stop(BadNetwork)
 	case n == 0:
 		n, marks = len(b), MarkLengthZero
 	case n > len(b):

@@ -25,11 +25,9 @@ const (
 	LayerPFLOG
 	LayerTokenRing
 	LayerATM
-	LayerNFLOG
 	LayerPKTAP
-	LayerERF
 	LayerIEEE1394
-	LayerARCnet
+	LayerERF
 
 	LayerLLC
 	LayerPPP
@@ -103,11 +101,9 @@ var layers = [layerCount]struct {
 	LayerPFLOG:      {"pflog", false},
 	LayerTokenRing:  {"tokenring", false},
 	LayerATM:        {"atm", false},
-	LayerNFLOG:      {"nflog", false},
 	LayerPKTAP:      {"pktap", false},
 	LayerERF:        {"erf", false},
 	LayerIEEE1394:   {"ieee1394", false},
-	LayerARCnet:     {"arcnet", false},
 	LayerLLC:        {"llc", false},
 	LayerPPP:        {"ppp", false},
 	LayerWiFi:       {"wifi", true},

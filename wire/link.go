@@ -11,7 +11,6 @@ const (
 	LinkNull        LinkType = 0 // BSD loopback: address family in the writer's byte order
 	LinkEthernet    LinkType = 1
 	LinkTokenRing   LinkType = 6
-	LinkARCnet      LinkType = 7
 	LinkSLIP        LinkType = 8 // with a pseudo-header for the direction
 	LinkPPP         LinkType = 9
 	LinkFDDI        LinkType = 10
@@ -34,7 +33,6 @@ const (
 	LinkIPoverFC    LinkType = 122
 	LinkSunATM      LinkType = 123
 	LinkRadiotap    LinkType = 127
-	LinkARCnetLinux LinkType = 129
 	LinkIEEE1394    LinkType = 138 // Apple's IP over FireWire
 	LinkAVS         LinkType = 163
 	LinkPPPD        LinkType = 166 // PPP with a direction octet, from pppd
@@ -44,7 +42,6 @@ const (
 	LinkIPNET       LinkType = 226 // Solaris ipnet
 	LinkIPv4        LinkType = 228
 	LinkIPv6        LinkType = 229
-	LinkNFLOG       LinkType = 239
 	LinkNetAnalyzer LinkType = 240
 	LinkPKTAP       LinkType = 258
 	LinkEPON        LinkType = 259
@@ -65,7 +62,6 @@ var linkRules = []linkRule{
 	{LinkNull, 0, LayerNull, "null"},
 	{LinkEthernet, 0, LayerEthernet, "ethernet"},
 	{LinkTokenRing, 0, LayerTokenRing, "token-ring"},
-	{LinkARCnet, 2, LayerARCnet, "arcnet"},
 	{LinkSLIP, 16, layerIP, "slip"},
 	{LinkPPP, 0, LayerPPP, "ppp"},
 	{LinkFDDI, 13, LayerLLC, "fddi"},
@@ -88,7 +84,6 @@ var linkRules = []linkRule{
 	{LinkIPoverFC, 16, LayerLLC, "ip-over-fc"},
 	{LinkSunATM, 4, LayerLLC, "sun-atm"},
 	{LinkRadiotap, 0, LayerRadiotap, "ieee802.11-radiotap"},
-	{LinkARCnetLinux, 4, LayerARCnet, "arcnet-linux"},
 	{LinkIEEE1394, 0, LayerIEEE1394, "apple-ip-over-ieee1394"},
 	{LinkAVS, 0, LayerAVS, "ieee802.11-avs"},
 	{LinkPPPD, 2, LayerPPP, "ppp-pppd"},
@@ -98,7 +93,6 @@ var linkRules = []linkRule{
 	{LinkIPNET, 24, layerIP, "ipnet"},
 	{LinkIPv4, 0, layerIP, "ipv4"},
 	{LinkIPv6, 0, layerIP, "ipv6"},
-	{LinkNFLOG, 0, LayerNFLOG, "nflog"},
 	{LinkNetAnalyzer, 4, LayerEthernet, "netanalyzer"},
 	{LinkPKTAP, 0, LayerPKTAP, "pktap"},
 	{LinkEPON, 8, LayerEthernet, "epon"},
@@ -171,16 +165,12 @@ func (w *walk) linkHeader(l Layer) Layer {
 		return w.tokenRing()
 	case LayerATM:
 		return w.atm()
-	case LayerNFLOG:
-		return w.nflog()
 	case LayerPKTAP:
 		return w.pktap()
 	case LayerIEEE1394:
 		return w.sll(18, 16)
-	case LayerERF:
-		return w.erf()
 	}
-	return w.arcnet()
+	return w.erf()
 }
 
 // sll parses Linux's cooked header of n octets, whose protocol is at off.
@@ -298,32 +288,6 @@ func (w *walk) atm() Layer {
 	return w.snap(2)
 }
 
-// nflog finds the packet among the attributes of Linux's netfilter log, which
-// are in the byte order of the writer: little-endian, as far as we know.
-func (w *walk) nflog() Layer {
-	const payload = 9 // NFULA_PAYLOAD
-	if w.take(4) == nil {
-		return w.stop(ShortLink)
-	}
-	for {
-		h := w.take(4)
-		if h == nil {
-			return w.stop(ShortLink)
-		}
-		n := int(binary.LittleEndian.Uint16(h)) - 4
-		if n < 0 {
-			return w.stop(NotIP)
-		}
-		if binary.LittleEndian.Uint16(h[2:]) == payload {
-			w.end = min(w.end, w.off+n)
-			return layerIP
-		}
-		if w.take((n+3)&^3) == nil {
-			return w.stop(ShortLink)
-		}
-	}
-}
-
 // pktap steps over Darwin's header, which names its length and the link type of
 // the frame behind it.
 func (w *walk) pktap() Layer {
@@ -369,28 +333,4 @@ func (w *walk) erf() Layer {
 		return layerIP
 	}
 	return w.stop(NotIP)
-}
-
-// arcnet parses ARCNET: source and destination, with Linux two octets of
-// offset, and the protocol, behind which RFC 1201 §2.2 has a split flag and a
-// sequence number, and RFC 1051 nothing.
-func (w *walk) arcnet() Layer {
-	h := w.take(1)
-	if h == nil {
-		return w.stop(ShortLink)
-	}
-	b := w.rest()
-	if len(b) >= 4 && b[0] == b[1] && b[1] == b[2] && b[0] == 0xff {
-		w.off += 4 // an exception frame repeats the header
-		b = w.rest()
-	}
-	switch {
-	case h[0] == 0xf0:
-		return layerIP
-	case h[0] != 0xd4 && h[0] != 0xc4:
-		return w.stop(NotIP)
-	case len(b) > 0 && b[0] != 0:
-		return w.stop(NotIP) // split over several frames
-	}
-	return w.skip(3, layerIP)
 }

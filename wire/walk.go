@@ -34,8 +34,8 @@ type walk struct {
 	mask    uint64 // which of them go into a key
 	outer   int    // the outermost IP header; valid iff ipSeen
 	ipSeen  bool
-	found   bool // *p holds an IP packet
-	padded  bool // radiotap: 802.11 headers end on four octets
+	found   bool  // *p holds an IP packet
+	padded  bool  // radiotap: 802.11 headers end on four octets
 	tags    uint8 // VLAN tags so far; vlans holds the first of them
 	vlan    uint16
 	vlans   [vlanMax]uint16
@@ -86,7 +86,7 @@ func (w *walk) push(l Layer) bool {
 // header parses header l and returns the next one.
 func (w *walk) header(l Layer) Layer {
 	switch {
-	case l <= LayerARCnet:
+	case l <= LayerERF:
 		return w.linkHeader(l)
 	case l <= LayerTEB:
 		return w.between(l)
