@@ -50,7 +50,7 @@ func (w *walk) ipv4() Layer {
 			Off:  fo & 0x1fff * 8,
 			More: fo&0x2000 != 0,
 		}
-		w.commit(Fragment, 0, 0)
+		w.commit(Fragment, endpoints{})
 		return LayerNone
 	}
 	return protoLayers[w.ip.proto]
@@ -109,7 +109,7 @@ func (w *walk) ipv6() Layer {
 	w.ip.body, w.ip.n, w.ip.proto = w.off, n-c.off, c.proto
 	if c.outcome == Fragment {
 		w.ip.frag = c.frag
-		w.commit(Fragment, 0, 0)
+		w.commit(Fragment, endpoints{})
 		return LayerNone
 	}
 	return protoLayers[w.ip.proto]

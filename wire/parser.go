@@ -109,20 +109,20 @@ func (p *Packet) fast4(data []byte) bool {
 		return false
 	}
 	body := data[transOff4:]
-	proto := Proto(h[23])
-	if !fastTransport(proto, body, n) {
+	l := fastTransport(Proto(h[23]), body, n)
+	if l == LayerNone {
 		return false
 	}
-	*p = Packet{
-		NetworkOff: etherLen, OuterOff: etherLen, TransportOff: transOff4, TTL: h[22],
-		Depth: 3, Stack: [stackMax]Layer{LayerEthernet, LayerIPv4, LayerTCP},
-	}
+	p.plain(LayerIPv4, l, transOff4, h[22])
 	if !ipv4HeaderOK((*[ipv4Len]byte)(h[14:])) {
 		p.Marks = MarkIPChecksum
 	}
-	sp, dp := binary.BigEndian.Uint16(h[34:]), binary.BigEndian.Uint16(h[36:])
-	p.Sender = p.Key.set4((*[8]byte)(h[26:]), sp, dp, proto)
-	p.transport(body[:n], proto)
+	p.set4((*[8]byte)(h[26:]), ports(body), Proto(h[23]))
+	if l == LayerTCP {
+		p.tcp(body[:n], n)
+	} else {
+		p.udp(body[:n], n)
+	}
 	return true
 }
 
@@ -136,65 +136,79 @@ func (p *Packet) fast6(data []byte) bool {
 		return false
 	}
 	body := data[transOff6:]
-	proto := Proto(h[20])
-	if !fastTransport(proto, body, n) {
+	l := fastTransport(Proto(h[20]), body, n)
+	if l == LayerNone {
 		return false
 	}
-	*p = Packet{
-		NetworkOff: etherLen, OuterOff: etherLen, TransportOff: transOff6, TTL: h[21],
-		Depth: 3, Stack: [stackMax]Layer{LayerEthernet, LayerIPv6, LayerTCP},
+	p.plain(LayerIPv6, l, transOff6, h[21])
+	p.set6((*[32]byte)(h[22:]), ports(body), Proto(h[20]))
+	if l == LayerTCP {
+		p.tcp(body[:n], n)
+	} else {
+		p.udp(body[:n], n)
 	}
-	sp, dp := binary.BigEndian.Uint16(h[54:]), binary.BigEndian.Uint16(h[56:])
-	p.Sender = p.Key.set6((*[32]byte)(h[22:]), sp, dp, proto)
-	p.transport(body[:n], proto)
 	return true
 }
 
-// fastTransport reports whether body, of which the IP header announces n
-// octets, begins with a TCP or UDP header that the fast path can take.
-func fastTransport(proto Proto, body []byte, n int) bool {
-	if proto == ProtoTCP {
-		hl := int(body[12]>>4) * 4
-		return hl >= tcpLen && hl <= n
+// fastTransport names the TCP or UDP header in body, of which the IP header
+// announces n octets, or returns LayerNone if the fast path cannot take it.
+func fastTransport(proto Proto, body []byte, n int) Layer {
+	switch proto {
+	case ProtoTCP:
+		if hl := int(body[12]>>4) * 4; hl >= tcpLen && hl <= n {
+			return LayerTCP
+		}
+	case ProtoUDP:
+		if n >= udpLen && udpTunnel(body) == LayerNone {
+			return LayerUDP
+		}
 	}
-	return proto == ProtoUDP && n >= udpLen && udpTunnel(body) == LayerNone
+	return LayerNone
 }
 
-// transport completes a packet of the fast path, whose payload by the IP header
-// is body.
-func (p *Packet) transport(body []byte, proto Proto) {
-	if proto == ProtoTCP {
-		p.tcp(body, len(body))
-		return
-	}
-	p.Stack[2] = LayerUDP
-	p.udp(body, len(body))
+// plain overwrites the packet with what all plain Ethernet frames share, the
+// transport header being at off.
+func (p *Packet) plain(network, transport Layer, off uint32, ttl uint8) {
+	*p = Packet{}
+	p.NetworkOff, p.OuterOff, p.TransportOff = etherLen, etherLen, off
+	p.TTL = ttl
+	p.Depth = 3
+	p.Stack[0], p.Stack[1], p.Stack[2] = LayerEthernet, network, transport
 }
 
-// set4 fills a key with the addresses of an IPv4 header, source first, and
-// returns which endpoint the source is.
-func (k *FlowKey) set4(a *[8]byte, sp, dp uint16, proto Proto) uint8 {
-	const mapped = 0xffff0000 // ::ffff:0:0, the second half's first octets
-	src, dst := binary.BigEndian.Uint32(a[0:]), binary.BigEndian.Uint32(a[4:])
-	_, s := bits.Sub64(uint64(dst)<<16|uint64(dp), uint64(src)<<16|uint64(sp), 0)
-	i := s & 1
-	binary.LittleEndian.PutUint64(k.Addr[i][0:], 0)
-	binary.LittleEndian.PutUint64(k.Addr[i][8:], mapped|uint64(bits.ReverseBytes32(src))<<32)
-	binary.LittleEndian.PutUint64(k.Addr[i^1][0:], 0)
-	binary.LittleEndian.PutUint64(k.Addr[i^1][8:], mapped|uint64(bits.ReverseBytes32(dst))<<32)
-	k.Port[i], k.Port[i^1] = sp, dp
+// endpoints are the ports of a packet, source first.
+type endpoints struct{ src, dst uint16 }
+
+// ports reads the ports that a transport header begins with.
+func ports(b []byte) endpoints {
+	_ = b[3]
+	return endpoints{binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])}
+}
+
+// set4 makes a packet's key from its protocol, its ports and the addresses of
+// an IPv4 header, source first. What the key held was zero or of IPv4.
+func (p *Packet) set4(a *[8]byte, e endpoints, proto Proto) {
+	const mapped = 0xffff0000 // of ::ffff:a.b.c.d, octets 8 to 11
+	src, dst := binary.LittleEndian.Uint32(a[0:]), binary.LittleEndian.Uint32(a[4:])
+	_, s := bits.Sub64(
+		uint64(bits.ReverseBytes32(dst))<<16|uint64(e.dst),
+		uint64(bits.ReverseBytes32(src))<<16|uint64(e.src), 0)
+	k, i := &p.Key, s&1
+	binary.LittleEndian.PutUint64(k.Addr[i][8:], mapped|uint64(src)<<32)
+	binary.LittleEndian.PutUint64(k.Addr[i^1][8:], mapped|uint64(dst)<<32)
+	k.Port[i], k.Port[i^1] = e.src, e.dst
 	k.Proto, k.Version = proto, 4
-	return uint8(i)
+	p.Sender = uint8(i)
 }
 
 // set6 does the same with the addresses of an IPv6 header.
-func (k *FlowKey) set6(a *[32]byte, sp, dp uint16, proto Proto) uint8 {
-	_, s := bits.Sub64(uint64(dp), uint64(sp), 0)
+func (p *Packet) set6(a *[32]byte, e endpoints, proto Proto) {
+	_, s := bits.Sub64(uint64(e.dst), uint64(e.src), 0)
 	_, s = bits.Sub64(binary.BigEndian.Uint64(a[24:]), binary.BigEndian.Uint64(a[8:]), s)
 	_, s = bits.Sub64(binary.BigEndian.Uint64(a[16:]), binary.BigEndian.Uint64(a[0:]), s)
-	i := s & 1
+	k, i := &p.Key, s&1
 	k.Addr[i], k.Addr[i^1] = [16]byte(a[:16]), [16]byte(a[16:])
-	k.Port[i], k.Port[i^1] = sp, dp
+	k.Port[i], k.Port[i^1] = e.src, e.dst
 	k.Proto, k.Version = proto, 6
-	return uint8(i)
+	p.Sender = uint8(i)
 }

@@ -45,12 +45,12 @@ func (w *walk) upper(l Layer) Layer {
 		if len(b) < sctpLen {
 			return w.stop(ShortTransport)
 		}
-		w.commit(Whole, binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]))
+		w.commit(Whole, ports(b))
 		w.p.after(sctpLen, w.ip.n, len(b))
 	case LayerICMP, LayerICMPv6:
 		return w.icmp(b)
 	default:
-		w.commit(Whole, 0, 0)
+		w.commit(Whole, endpoints{})
 	}
 	return LayerNone
 }
@@ -71,7 +71,7 @@ func (w *walk) tcp(b []byte) Layer {
 	if hl := int(b[12]>>4) * 4; hl < tcpLen || hl > w.ip.n {
 		return w.stop(BadTransport)
 	}
-	w.commit(Whole, binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]))
+	w.commit(Whole, ports(b))
 	w.p.tcp(b, w.ip.n)
 	return LayerNone
 }
@@ -99,7 +99,7 @@ func (w *walk) udp(b []byte) Layer {
 	if len(b) < udpLen {
 		return w.stop(ShortTransport)
 	}
-	w.commit(Whole, binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]))
+	w.commit(Whole, ports(b))
 	w.p.udp(b, w.ip.n)
 	next := udpTunnel(b)
 	if next != LayerNone {
@@ -134,7 +134,7 @@ func (w *walk) icmp(b []byte) Layer {
 	if isEcho(w.ip.proto, kind) {
 		id = binary.BigEndian.Uint16(b[4:])
 	}
-	w.commit(Whole, id, id)
+	w.commit(Whole, endpoints{id, id})
 	w.p.after(icmpLen, w.ip.n, len(b))
 	w.p.ICMPType, w.p.ICMPCode = kind, code
 	if isICMPError(w.ip.proto, kind) {
@@ -171,8 +171,8 @@ func (p *Packet) quote(b []byte) {
 			return
 		}
 		proto := Proto(b[9])
-		if sp, dp, ok := quotedPorts(proto, b[int(b[0]&15)*4:]); ok {
-			p.Sender = p.Key.set4((*[8]byte)(b[12:]), sp, dp, proto)
+		if e, ok := quotedPorts(proto, b[int(b[0]&15)*4:]); ok {
+			p.set4((*[8]byte)(b[12:]), e, proto)
 			p.Marks |= MarkICMPError
 		}
 		return
@@ -184,24 +184,24 @@ func (p *Packet) quote(b []byte) {
 	if c.outcome != Whole && (c.outcome != Fragment || c.frag.Off != 0) {
 		return
 	}
-	if sp, dp, ok := quotedPorts(c.proto, b[ipv6Len+c.off:]); ok {
-		p.Sender = p.Key.set6((*[32]byte)(b[8:]), sp, dp, c.proto)
+	if e, ok := quotedPorts(c.proto, b[ipv6Len+c.off:]); ok {
+		p.set6((*[32]byte)(b[8:]), e, c.proto)
 		p.Marks |= MarkICMPError
 	}
 }
 
 // quotedPorts returns the ports in the transport header that b begins with.
-func quotedPorts(proto Proto, b []byte) (sp, dp uint16, ok bool) {
+func quotedPorts(proto Proto, b []byte) (e endpoints, ok bool) {
 	switch proto {
 	case ProtoTCP, ProtoUDP, ProtoSCTP:
 		if len(b) >= 4 {
-			return binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]), true
+			return ports(b), true
 		}
 	case ProtoICMP, ProtoICMPv6:
 		if len(b) >= icmpLen && isEcho(proto, b[0]) {
 			id := binary.BigEndian.Uint16(b[4:])
-			return id, id, true
+			return endpoints{id, id}, true
 		}
 	}
-	return 0, 0, false
+	return endpoints{}, false
 }

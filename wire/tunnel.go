@@ -48,7 +48,7 @@ func udpTunnel(b []byte) Layer {
 // the flow if they lead nowhere.
 func (w *walk) tunnel(l Layer) Layer {
 	if l <= LayerGRE {
-		w.commit(Whole, 0, 0)
+		w.commit(Whole, endpoints{})
 	}
 	switch l {
 	case LayerIPIP, Layer6in4:

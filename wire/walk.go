@@ -64,7 +64,7 @@ func (w *walk) run(next Layer) {
 	case w.found:
 		w.p.Marks |= MarkOpaque
 	case w.outcome == ShortTransport || w.outcome == BadTransport:
-		w.commit(w.outcome, 0, 0)
+		w.commit(w.outcome, endpoints{})
 	default:
 		*w.p = Packet{Outcome: w.outcome}
 		w.context()
@@ -147,23 +147,16 @@ func (w *walk) skip(n int, next Layer) Layer {
 
 // commit writes the IP packet in hand, whose transport header begins at
 // ip.body, to the Packet.
-func (w *walk) commit(o Outcome, sp, dp uint16) {
+func (w *walk) commit(o Outcome, e endpoints) {
 	p, marks := w.p, w.ip.marks
 	if w.found && p.Marks&(MarkIPChecksum|MarkTruncated|MarkOuterPartial) != 0 {
 		marks |= MarkOuterPartial
 	}
-	*p = Packet{
-		NetworkOff:   uint32(w.ip.off),
-		OuterOff:     uint32(w.outer),
-		TransportOff: uint32(w.ip.body),
-		PayloadOff:   uint32(w.ip.body),
-		PayloadLen:   uint32(w.ip.n),
-		Captured:     uint32(min(w.ip.n, w.end-w.ip.body)),
-		RouteOff:     uint32(w.ip.route),
-		Outcome:      o,
-		TTL:          w.ip.ttl,
-		Marks:        marks,
-	}
+	*p = Packet{}
+	p.NetworkOff, p.OuterOff = uint32(w.ip.off), uint32(w.outer)
+	p.TransportOff, p.RouteOff = uint32(w.ip.body), uint32(w.ip.route)
+	p.Outcome, p.Marks, p.TTL = o, marks, w.ip.ttl
+	p.after(0, w.ip.n, w.end-w.ip.body)
 	mask := w.mask
 	if o == Fragment {
 		mask = ^uint64(0)
@@ -171,9 +164,9 @@ func (w *walk) commit(o Outcome, sp, dp uint16) {
 	}
 	h := w.data[w.ip.off:]
 	if w.ip.version == 4 {
-		p.Sender = p.Key.set4((*[8]byte)(h[12:]), sp, dp, w.ip.proto)
+		p.set4((*[8]byte)(h[12:]), e, w.ip.proto)
 	} else {
-		p.Sender = p.Key.set6((*[32]byte)(h[8:]), sp, dp, w.ip.proto)
+		p.set6((*[32]byte)(h[8:]), e, w.ip.proto)
 	}
 	p.Key.Scope = w.ids & mask
 	w.context()
