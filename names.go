@@ -1,0 +1,134 @@
+package mbox
+
+import (
+	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/shard"
+	"github.com/mbox-stack/mbox/tcpfsm"
+	"github.com/mbox-stack/mbox/uevents"
+	"github.com/mbox-stack/mbox/wire"
+)
+
+// The words of events and sockets. They live in package uevents, whose
+// documentation has their methods.
+type (
+	// Context is what a handler knows of the event it is called with.
+	Context = uevents.Context
+	// Handler is called with an event, on the shard that owns the flow.
+	Handler = uevents.Handler
+	// Filter says whether an event is also a user-defined one.
+	Filter = uevents.Filter
+	// Event is a built-in or user-defined event.
+	Event = uevents.Event
+	// Hook says whether a handler runs before or after the TCP state changes.
+	Hook = uevents.Hook
+	// Socket is a monitoring socket.
+	Socket = uevents.Socket
+	// SocketKind is what a socket sees: flows or frames.
+	SocketKind = uevents.SocketKind
+	// Registration is one handler on one event.
+	Registration = uevents.Registration
+	// Flow is a value that names a flow.
+	Flow = uevents.Flow
+	// FlowID is the part of a Flow that is never used twice in a run.
+	FlowID = uevents.FlowID
+	// Timer names a timer that a handler armed.
+	Timer = uevents.Timer
+	// Evidence qualifies what the record of a flow says.
+	Evidence = uevents.Evidence
+	// Counters are what one endpoint has sent.
+	Counters = uevents.Counters
+	// Rexmit says what a segment repeats.
+	Rexmit = uevents.Rexmit
+	// Gap is a range of octets that were given up.
+	Gap = uevents.Gap
+	// Order is the place of an event among all events of a run.
+	Order = uevents.Order
+	// Key names a value that handlers keep with flows.
+	Key[T any] = uevents.Key[T]
+
+	// Dir is a direction of travel, and by it the endpoint that sends in it.
+	Dir = wire.Dir
+	// State is a TCP state of RFC 9293 §3.3.2.
+	State = tcpfsm.State
+	// Anomaly is input that RFC 9293 does not expect, by name.
+	Anomaly = tcpfsm.Anomaly
+	// Range is a range of a stream.
+	Range = buffers.Range
+	// Policy says which copy of overlapping octets counts.
+	Policy = buffers.Policy
+	// PolicyRule gives a policy to a part of the network.
+	PolicyRule = shard.PolicyRule
+	// Timeouts are how long flows may be silent.
+	Timeouts = shard.Timeouts
+	// Checksums says what is done about transport checksums.
+	Checksums = shard.Checksums
+)
+
+// The hooks.
+const (
+	PreTCP  = uevents.PreTCP
+	PostTCP = uevents.PostTCP
+)
+
+// The kinds of socket.
+const (
+	Stream = uevents.Stream
+	Raw    = uevents.Raw
+)
+
+// The sides: what the client sends, and what the server sends.
+const (
+	Client = wire.ToServer
+	Server = wire.ToClient
+)
+
+// What is done about transport checksums.
+const (
+	ChecksumsLabel  = shard.ChecksumsLabel
+	ChecksumsVerify = shard.ChecksumsVerify
+	ChecksumsOff    = shard.ChecksumsOff
+)
+
+// Never is a timeout that ends nothing.
+const Never = shard.Never
+
+// The built-in events. docs/EVENTS.md says when each is raised, on which hooks,
+// with what.
+var (
+	OnPacket          = uevents.OnPacket
+	OnRexmit          = uevents.OnRexmit
+	OnConnStart       = uevents.OnConnStart
+	OnStateChange     = uevents.OnStateChange
+	OnConnEstablished = uevents.OnConnEstablished
+	OnAnomaly         = uevents.OnAnomaly
+	OnGap             = uevents.OnGap
+	OnNewData         = uevents.OnNewData
+	OnConnEnd         = uevents.OnConnEnd
+	OnOrphan          = uevents.OnOrphan
+	OnICMPError       = uevents.OnICMPError
+	OnTimer           = uevents.OnTimer
+)
+
+// The errors that calls and handlers meet, to be tested with errors.Is.
+var (
+	ErrConfig    = shard.ErrConfig
+	ErrHook      = uevents.ErrHook
+	ErrEvent     = uevents.ErrEvent
+	ErrClosed    = uevents.ErrClosed
+	ErrBusy      = uevents.ErrBusy
+	ErrInHandler = uevents.ErrInHandler
+	ErrFlowGone  = uevents.ErrFlowGone
+	ErrPolicySet = uevents.ErrPolicySet
+	ErrGone      = buffers.ErrGone
+	ErrHole      = buffers.ErrHole
+)
+
+// Define makes a user-defined event: base where filter says so. See
+// uevents.Define.
+func Define(name string, base Event, filter Filter) Event { return uevents.Define(name, base, filter) }
+
+// NewEvent makes an event that handlers raise with Context.Raise.
+func NewEvent(name string) Event { return uevents.NewEvent(name) }
+
+// NewKey returns a key for values of type T that handlers keep with flows.
+func NewKey[T any]() Key[T] { return uevents.NewKey[T]() }

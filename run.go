@@ -1,0 +1,314 @@
+package mbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+
+	"github.com/panjf2000/ants/v2"
+
+	"github.com/mbox-stack/mbox/actors"
+	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/internal/merge"
+	"github.com/mbox-stack/mbox/internal/sys"
+	"github.com/mbox-stack/mbox/rx"
+	"github.com/mbox-stack/mbox/shard"
+	"github.com/mbox-stack/mbox/tcpfsm"
+	"github.com/mbox-stack/mbox/uevents"
+	"github.com/mbox-stack/mbox/wire"
+)
+
+// ErrRunning is returned by Run on a stack that runs, or has run: its flows and
+// its sockets' handlers belong to one run.
+var ErrRunning = errors.New("mbox: the stack has been run")
+
+// running is everything that lives while a stack runs.
+type running struct {
+	shards    []*shard.Shard
+	receivers []*rx.Receiver
+	table     *rx.Table
+	writers   []*merge.Writer
+	commons   *shard.Commons
+	pool      *ants.Pool
+	group     *actors.Group
+
+	ended  []chan struct{} // closed when a shard's goroutine has ended
+	over   chan struct{}   // closed when all have
+	failed []error         // of the receivers
+	cancel context.CancelFunc
+
+	mu  sync.Mutex
+	ids map[uint64]bool // goroutines of shards
+}
+
+// Run receives from sources until all of them have ended or ctx is done, and
+// returns when every flow has ended and every handler has returned. Being
+// stopped by ctx is not an error. Where a source is damaged, everything before
+// the damage is processed, and the error says where it broke.
+//
+// A stack runs once.
+func (s *Stack) Run(ctx context.Context, sources ...rx.Source) error {
+	run, err := s.start(ctx, sources)
+	if err != nil {
+		for _, src := range sources {
+			err = errors.Join(err, src.Close())
+		}
+		return err
+	}
+	err = run.wait()
+	s.mu.Lock()
+	s.last = run.stats()
+	s.run = nil
+	s.mu.Unlock()
+	return err
+}
+
+// start sets everything up and in motion.
+func (s *Stack) start(ctx context.Context, sources []rx.Source) (*running, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started {
+		return nil, ErrRunning
+	}
+	live := false
+	for _, src := range sources {
+		if l, ok := src.(rx.Live); ok && l.Live() {
+			live = true
+		}
+	}
+	run := &running{table: rx.Spread(s.cfg.Shards), group: actors.NewGroup(context.WithoutCancel(ctx)),
+		over: make(chan struct{}), ids: map[uint64]bool{}, failed: make([]error, len(sources))}
+	seed := s.cfg.Seed
+	if seed == 0 {
+		if seed = captureSeed; live {
+			seed = rand.Uint64()
+		}
+	}
+	snap := s.set.Snapshot()
+	if err := run.build(s, snap, seed, live); err != nil {
+		return nil, err
+	}
+	for _, src := range sources {
+		r, err := rx.NewReceiver(src, run.outlets(), s.receiverOptions(run, seed))
+		if err != nil {
+			run.pool.Release()
+			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		}
+		run.receivers = append(run.receivers, r)
+	}
+	run.raw(snap.HasRaw())
+	s.started, s.run = true, run
+	run.launch(ctx)
+	return run, nil
+}
+
+func (s *Stack) receiverOptions(run *running, seed uint64) rx.Options {
+	o := rx.Options{Seed: seed, Table: run.table, BatchFrames: s.cfg.Batch, Limit: s.cfg.Count, Fragments: s.cfg.Fragments}
+	if s.cfg.ByVLAN {
+		o.Parser.Scope |= wire.ScopeVLAN
+	}
+	if s.cfg.ByTunnel {
+		o.Parser.Scope |= wire.ScopeTunnel
+	}
+	if s.filter != nil {
+		o.Filter = s.filter.Match
+	}
+	return o
+}
+
+// build makes the shards and what they share.
+func (r *running) build(s *Stack, snap *uevents.Snapshot, seed uint64, live bool) (err error) {
+	n := s.cfg.Shards
+	memory, pool := s.cfg.streams()
+	r.commons = shard.NewCommons(n, pool, memory.Floor, live, r.group.Done())
+	memory.Share = r.commons
+	if r.pool, err = ants.NewPool(s.cfg.Offload, ants.WithNonblocking(true)); err != nil {
+		return fmt.Errorf("%w: Offload: %w", ErrConfig, err)
+	}
+	for _, o := range s.outputs {
+		r.writers = append(r.writers, o.open(n))
+	}
+	for i := range n {
+		sh, err := shard.New(shard.Config{
+			Index: i, Seed: seed, FlowsPerSlot: s.cfg.flowsPerSlot(), Rules: tcpfsm.Rules{Strict: s.cfg.Strict},
+			Checksums: s.cfg.Checksums, Timeouts: s.cfg.Timeouts, NoPickup: s.cfg.NoPickup,
+			History: s.cfg.History, Keep: s.cfg.History > 0, Policies: s.cfg.Policies, Policy: s.cfg.Policy,
+			Memory: memory, Log: s.cfg.Log, Pool: r.pool, Reply: r.reply, OnMark: r.onMark,
+		}, snap)
+		if err != nil {
+			r.pool.Release()
+			return err
+		}
+		r.shards = append(r.shards, sh)
+		r.ended = append(r.ended, make(chan struct{}))
+	}
+	return nil
+}
+
+// launch starts the goroutines.
+func (r *running) launch(ctx context.Context) {
+	ctx, r.cancel = context.WithCancel(ctx)
+	for i, sh := range r.shards {
+		r.group.Go(fmt.Sprintf("shard %d", i), func(ctx context.Context) error {
+			r.enlist()
+			defer close(r.ended[i])
+			sh.Run(ctx.Done())
+			return nil
+		})
+	}
+	for i, w := range r.writers {
+		r.group.Go(fmt.Sprintf("output %d", i), func(context.Context) error {
+			w.Run(func(error) { r.cancel() })
+			return nil
+		})
+	}
+	r.group.Go("memory", func(context.Context) error { r.commons.Run(r.over); return nil })
+	r.group.Go("end", func(group context.Context) error {
+		stop := context.AfterFunc(group, r.cancel) // a shard that fails ends the reception
+		defer stop()
+		r.receive(ctx)
+		r.end()
+		return nil
+	})
+}
+
+// receive runs the receivers until all have ended.
+func (r *running) receive(ctx context.Context) {
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	for i, rec := range r.receivers {
+		wait.Add(1)
+		r.group.Go(fmt.Sprintf("receiver %d", i), func(context.Context) error {
+			defer wait.Done()
+			r.failed[i] = rec.Run(ctx)
+			return nil
+		})
+	}
+}
+
+// end tells the shards that nothing more will come, and when they have ended
+// whoever works for them. The sources' last clocks were in their own marks.
+func (r *running) end() {
+	for _, sh := range r.shards {
+		sh.Traffic.Put(shard.Message{Mark: shard.Mark{Last: true}}, r.group.Done())
+	}
+	for _, ended := range r.ended {
+		<-ended
+	}
+	close(r.over)
+	for _, w := range r.writers {
+		w.Close()
+	}
+}
+
+// wait waits for the end and collects what went wrong.
+func (r *running) wait() error {
+	err := r.group.Wait()
+	r.cancel()
+	r.pool.Release()
+	errs := append([]error{err}, r.failed...)
+	for _, w := range r.writers {
+		errs = append(errs, w.Err())
+	}
+	return errors.Join(errs...)
+}
+
+// enlist notes the goroutine of a shard.
+func (r *running) enlist() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ids[sys.GoroutineID()] = true
+}
+
+// inHandler reports whether the caller runs on a shard.
+func (r *running) inHandler() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ids[sys.GoroutineID()]
+}
+
+// on runs f on a shard, and waits for it. When the shard's goroutine has ended
+// nobody else touches the shard: f runs at once.
+func (r *running) on(i int, f func(*shard.Shard)) {
+	done := make(chan struct{})
+	asked := r.shards[i].Requests.Put(func(sh *shard.Shard) { f(sh); close(done) }, r.ended[i])
+	if asked {
+		select {
+		case <-done:
+			return
+		case <-r.ended[i]:
+		}
+	}
+	select {
+	case <-done:
+	default:
+		f(r.shards[i])
+	}
+}
+
+// each runs f on every shard, one after the other.
+func (r *running) each(f func(*shard.Shard)) {
+	for i := range r.shards {
+		r.on(i, f)
+	}
+}
+
+func (r *running) eachIndex(f func(int)) {
+	for i := range r.shards {
+		r.on(i, func(*shard.Shard) { f(i) })
+	}
+}
+
+// owner returns the shard that owns a flow's slot.
+func (r *running) owner(id FlowID) int { return int(r.table[id.Slot()]) }
+
+// reply hands a shard the result of offloaded work.
+func (r *running) reply(sh *shard.Shard, req shard.Request) { sh.Requests.Put(req, r.over) }
+
+// onMark hands a shard's output over.
+func (r *running) onMark(i int, _ shard.Mark) {
+	for _, w := range r.writers {
+		w.Flush(i)
+	}
+}
+
+// raw tells receivers whether anybody wants to see single frames.
+func (r *running) raw(wanted bool) {
+	for _, rec := range r.receivers {
+		rec.WantRaw(wanted)
+	}
+}
+
+// outlets returns the ways into the shards.
+func (r *running) outlets() []rx.Outlet {
+	all := make([]rx.Outlet, len(r.shards))
+	for i, sh := range r.shards {
+		all[i] = outlet{sh, r.ended[i]}
+	}
+	return all
+}
+
+// outlet is a shard's mailbox as a receiver sees it.
+type outlet struct {
+	shard *shard.Shard
+	ended <-chan struct{}
+}
+
+// Batch implements rx.Outlet.
+func (o outlet) Batch(b *buffers.Batch, wait bool) bool {
+	return o.send(shard.Message{Batch: b}, wait)
+}
+
+// Mark implements rx.Outlet.
+func (o outlet) Mark(m rx.Mark, wait bool) bool {
+	return o.send(shard.Message{Mark: shard.Mark{Number: m.Number, Clock: m.Clock, Step: m.Step}}, wait)
+}
+
+func (o outlet) send(m shard.Message, wait bool) bool {
+	if wait {
+		return o.shard.Traffic.Put(m, o.ended)
+	}
+	return o.shard.Traffic.Offer(m)
+}

@@ -1,0 +1,194 @@
+package shard
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/mbox-stack/mbox/uevents"
+)
+
+// idleTimer is the sub order of the timer that ends a silent flow: after those
+// that handlers armed for the same tick.
+const idleTimer = ^uint32(0)
+
+// alarm is a timer that a handler armed.
+type alarm struct {
+	id     uevents.Timer
+	owner  handle // flow; 0: the shard
+	timer  handle
+	next   handle // of the same owner
+	socket uint8
+}
+
+// alarmsMax bounds the timers of one flow, and of a shard beside its flows: a
+// handler that arms one per packet is told so instead of filling memory.
+const alarmsMax = 64
+
+// fireOne handles the first timer that is due by limit, if there is one. What it
+// raises is queued.
+func (s *Shard) fireOne(limit tick) bool {
+	if s.seg.changed { // by the handlers of the timer before
+		s.seg.changed = false
+		s.adjust(s.cur, s.fl)
+	}
+	if !s.wheel.advance(limit) {
+		return false
+	}
+	h := s.wheel.peek()
+	t := *s.wheel.nodes.At(h)
+	if t.sub == idleTimer {
+		s.silent(t.owner, h)
+		return true
+	}
+	s.ring(t.owner)
+	return true
+}
+
+// silent ends a flow whose timeout is over. Its timer stands where the flow was
+// silent since the last look; a flow that was not gets a new deadline, so that
+// packets never touch the wheel.
+func (s *Shard) silent(h, timer handle) {
+	fl := s.flows.At(h)
+	after, ends := s.cfg.Timeouts.of(fl.life)
+	if !ends {
+		s.wheel.disarm(timer)
+		fl.idle = 0
+		return
+	}
+	if deadline := tickAfter(fl.last + int64(after)); deadline > s.wheel.now {
+		s.wheel.move(timer, deadline)
+		return
+	}
+	s.stats.Timers++
+	if fl.flags&flowReleased != 0 {
+		s.remove(h, fl)
+		return
+	}
+	s.end(h, uevents.EndIdle)
+	s.sceneOfTimer(uint64(fl.id))
+}
+
+// sceneOfTimer tells handlers what they see when a timer is due: its time, and
+// no packet.
+func (s *Shard) sceneOfTimer(number uint64) {
+	clock := s.clock
+	s.clock = s.wheel.now.clock()
+	s.scene(uevents.PhaseTimer, number)
+	s.clock = clock
+}
+
+// shorten moves the flow's timer to an earlier deadline where its timeout has
+// become shorter, and arms it where there was none.
+func (s *Shard) shorten(fl *flow) {
+	after, ends := s.cfg.Timeouts.of(fl.life)
+	if !ends {
+		return
+	}
+	deadline := tickAfter(fl.last + int64(after))
+	switch {
+	case fl.idle == 0:
+		fl.idle = s.wheel.arm(deadline, uint64(fl.id), s.cur, idleTimer)
+	case deadline < s.wheel.nodes.At(fl.idle).deadline:
+		s.wheel.move(fl.idle, deadline)
+	}
+}
+
+// ring raises OnTimer for an alarm and forgets it.
+func (s *Shard) ring(h handle) {
+	a := *s.alarms.At(h)
+	number := uint64(a.id)
+	if a.owner != 0 {
+		fl := s.flows.At(a.owner)
+		s.forget(&fl.timers, h)
+		s.enterFlow(a.owner, fl)
+		number = uint64(fl.id)
+	} else {
+		s.forget(&s.ambient, h)
+		s.leaveFlow()
+		s.disp.Bind(s.plans.At(s.plans.ForMask(1 << a.socket)))
+	}
+	s.stats.Timers++
+	s.sceneOfTimer(number)
+	s.disp.Queue(uevents.Occurrence{Kind: uevents.KindTimer, Hook: uevents.PostTCP, A: uint64(a.id), Only: a.socket + 1})
+}
+
+// arm adds an alarm of the flow at hand, or of the shard.
+func (s *Shard) arm(after time.Duration, socket uint8, ofShard bool) (uevents.Timer, error) {
+	if after < 0 {
+		return 0, fmt.Errorf("%w: a timer cannot be due %v ago", uevents.ErrBusy, -after)
+	}
+	list, owner, order := &s.ambient, handle(0), ^uint64(0)
+	if !ofShard {
+		list, owner, order = &s.fl.timers, s.cur, uint64(s.fl.id)
+	}
+	n := 0
+	for h := *list; h != 0; h = s.alarms.At(h).next {
+		n++
+	}
+	if n >= alarmsMax {
+		return 0, fmt.Errorf("%w: %d timers are armed", uevents.ErrBusy, n)
+	}
+	serial := &s.armed
+	if !ofShard {
+		serial = &s.slots[s.fl.id.Slot()].timers
+	}
+	*serial++
+	h, a := s.alarms.New()
+	*a = alarm{id: uevents.Timer(*serial), owner: owner, next: *list, socket: socket}
+	now := s.disp.Context().Now().UnixNano()
+	a.timer = s.wheel.arm(tickAfter(now+int64(after)), order, h, uint32(*serial)&^(1<<31))
+	*list = h
+	return a.id, nil
+}
+
+// disarm cancels the alarm of an owner by its name.
+func (s *Shard) disarm(list *handle, id uevents.Timer) bool {
+	for h := *list; h != 0; h = s.alarms.At(h).next {
+		if s.alarms.At(h).id == id {
+			s.forget(list, h)
+			return true
+		}
+	}
+	return false
+}
+
+// forget takes an alarm out of its owner's list and the wheel.
+func (s *Shard) forget(list *handle, h handle) {
+	a := s.alarms.At(h)
+	at := list
+	for *at != h {
+		at = &s.alarms.At(*at).next
+	}
+	*at = a.next
+	s.wheel.disarm(a.timer)
+	s.alarms.Free(h)
+}
+
+// disarmAll cancels all alarms of an owner.
+func (s *Shard) disarmAll(list *handle) {
+	for *list != 0 {
+		s.forget(list, *list)
+	}
+}
+
+// passTime fires what is due by a clock that no frame has brought.
+func (s *Shard) passTime(clock int64) {
+	for {
+		if !s.disp.Idle() {
+			s.disp.Run()
+		}
+		switch {
+		case s.ending.flow != 0:
+			s.endOn()
+		case !s.fireOne(tickAt(clock)):
+			return
+		}
+	}
+}
+
+// sortByFirst sorts flows by the frames they began with.
+func (s *Shard) sortByFirst(hs []handle) {
+	slices.SortFunc(hs, func(a, b handle) int { return cmp.Compare(s.flows.At(a).frame, s.flows.At(b).frame) })
+}

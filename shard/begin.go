@@ -1,0 +1,258 @@
+package shard
+
+import (
+	"github.com/mbox-stack/mbox/tcpfsm"
+	"github.com/mbox-stack/mbox/uevents"
+	"github.com/mbox-stack/mbox/wire"
+)
+
+// begin makes a flow of the frame under way, if anybody wants it and there is
+// room. Where room must be made first, the stage stays find.
+func (s *Shard) begin() {
+	f := s.frame
+	p := &f.Packet
+	d, how := orient(p)
+	client := p.Sender ^ uint8(d)
+	mask := s.plans.Snapshot().FlowMask(&p.Key, client)
+	if mask == 0 {
+		s.refuse(FateUnscoped)
+		return
+	}
+	if s.cfg.NoPickup && how == uevents.StartMidstream {
+		s.refuse(FateNoPickup)
+		return
+	}
+	sl := s.slotOf(f.Hash)
+	if sl.live >= s.cfg.FlowsPerSlot {
+		if v := s.victim(sl); v != 0 {
+			s.evict(v)
+			return
+		}
+	}
+	h, fl := s.flows.New()
+	if h == 0 || !sl.index.insert(f.Hash, h) {
+		if h != 0 {
+			s.flows.Free(h)
+		}
+		s.refuse(FateNoRoom)
+		return
+	}
+	s.found(sl, h, fl)
+	fl.key, fl.tag, fl.client, fl.how = p.Key, uint32(f.Hash), client, how
+	fl.plan = s.plans.ForMask(mask)
+	s.seg = segmentState{dir: d, begins: true}
+	s.quarantine(fl)
+	s.enterFlow(h, fl)
+	s.scene(uevents.PhaseFrame, f.Number)
+	s.stage = stageLook
+}
+
+// orient returns in which direction a flow's first packet travels.
+func orient(p *wire.Packet) (wire.Dir, uevents.Start) {
+	if p.Key.Proto != wire.ProtoTCP {
+		return wire.ToServer, uevents.StartDatagram
+	}
+	d, how := tcpfsm.Orient(&p.Segment)
+	switch how {
+	case tcpfsm.StartSYN:
+		return d, uevents.StartSYN
+	case tcpfsm.StartSYNACK:
+		return d, uevents.StartSYNACK
+	}
+	return d, uevents.StartMidstream
+}
+
+// found enters a new record in its slot.
+func (s *Shard) found(sl *slot, h handle, fl *flow) {
+	f := s.frame
+	sl.live++
+	sl.flows++
+	fl.id = uevents.MakeFlowID(wire.SlotOf(f.Hash), sl.flows)
+	fl.first, fl.last, fl.frame = f.Clock, f.Clock, f.Number
+	fl.flags = flowFresh
+	fl.life = lifeEmbryonic
+	if f.Packet.Key.Proto != wire.ProtoTCP {
+		fl.life = lifeDatagram
+	}
+	s.join(sl, h, fl, classUnproven)
+	s.stats.Flows++
+	s.stats.Live++
+	if after, ends := s.cfg.Timeouts.of(fl.life); ends {
+		fl.idle = s.wheel.arm(tickAfter(fl.last+int64(after)), uint64(fl.id), h, idleTimer)
+	}
+}
+
+// ending is the work of ending a flow, in steps that handlers' events run
+// between.
+type ending struct {
+	flow   handle // 0: none is under way
+	reason uevents.EndReason
+	step   endStep
+	silent bool // no event: nobody has been told that it began
+}
+
+// endStep is how far an ending has come.
+type endStep uint8
+
+const (
+	endExpire endStep = iota // 2 MSL are over: the endpoints' last change of state
+	endClient                // what is held of the client's stream
+	endServer                // and of the server's
+	endEvent                 // OnConnEnd
+	endRemove
+)
+
+// end begins to end a flow, for a reason that gives way to what TCP says: a
+// connection that both sides have closed, or that was reset, ended by that.
+func (s *Shard) end(h handle, reason uevents.EndReason) {
+	fl := s.flows.At(h)
+	if fl.isTCP() && reason != uevents.EndReleased {
+		switch fl.conn.Ended() {
+		case tcpfsm.EndedRST:
+			reason = uevents.EndRST
+		case tcpfsm.EndedFIN:
+			reason = uevents.EndFIN
+		}
+	}
+	s.ending = ending{flow: h, reason: reason}
+	if reason == uevents.EndReleased || fl.flags&flowFresh != 0 {
+		s.ending.step = endRemove
+	}
+	s.enterFlow(h, fl)
+	s.sceneOfEnd()
+}
+
+// sceneOfEnd tells handlers what they see as a flow ends: no packet of it.
+func (s *Shard) sceneOfEnd() {
+	c := s.disp.Context()
+	if s.frame != nil {
+		s.scene(uevents.PhaseFrame, s.frame.Number)
+		c.NoPacket()
+	}
+}
+
+// evict ends a flow to make room.
+func (s *Shard) evict(h handle) {
+	if fl := s.flows.At(h); fl.flags&flowReleased != 0 {
+		s.remove(h, fl)
+		return
+	}
+	s.end(h, uevents.EndEvicted)
+}
+
+// endOn takes the ending under way one step further.
+func (s *Shard) endOn() {
+	e := &s.ending
+	fl := s.flows.At(e.flow)
+	switch e.step {
+	case endExpire:
+		e.step = endClient
+		if fl.isTCP() && e.reason != uevents.EndReused {
+			s.expire(fl)
+		}
+	case endClient, endServer:
+		d := wire.Dir(e.step - endClient)
+		if !s.giveUp(fl, d, uevents.GapEnd) {
+			e.step++
+		}
+	case endEvent:
+		e.step = endRemove
+		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindConnEnd, Hook: uevents.PostTCP, A: uint64(e.reason)})
+	case endRemove:
+		s.stats.Ended[e.reason]++
+		h := e.flow
+		s.ending = ending{}
+		s.remove(h, fl)
+	}
+}
+
+// expire tells endpoints in TIME-WAIT that their 2 MSL are over.
+func (s *Shard) expire(fl *flow) {
+	for _, side := range [...]wire.Dir{wire.ToServer, wire.ToClient} {
+		if fl.conn.State(side) != tcpfsm.TimeWait {
+			continue
+		}
+		dl := fl.conn.Expire(side)
+		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindStateChange, Hook: uevents.PostTCP, Side: side,
+			A: uint64(dl.From[side]), B: uint64(dl.To[side])})
+	}
+}
+
+// remove gives back everything that a flow has. Nothing of it may be lent any
+// more, and no event of it queued.
+func (s *Shard) remove(h handle, fl *flow) {
+	sl := &s.slots[fl.id.Slot()]
+	s.letGo(fl)
+	if fl.idle != 0 {
+		s.wheel.disarm(fl.idle)
+	}
+	if fl.label != 0 {
+		s.labels.Free(fl.label)
+	}
+	if fl.flags&flowReleased != 0 {
+		s.stats.Marked--
+	} else {
+		s.plans.Release(fl.plan)
+	}
+	s.leave(sl, fl)
+	sl.index.remove(uint64(fl.tag), h)
+	sl.live--
+	s.stats.Live--
+	s.flows.Free(h)
+	if s.cur == h {
+		s.leaveFlow()
+		s.seg.changed = false
+	}
+}
+
+// letGo gives back what a flow has beside its record.
+func (s *Shard) letGo(fl *flow) {
+	s.closePair(fl)
+	s.disarmAll(&fl.timers)
+	if fl.bag != 0 {
+		s.bags.free(fl.bag)
+		fl.bag = 0
+	}
+}
+
+// drain ends all flows that are left, in the order of their first frames.
+func (s *Shard) drain() {
+	var left []handle
+	for i := range s.slots {
+		for c := range s.slots[i].lists {
+			for h := s.slots[i].lists[c].oldest; h != 0; h = s.flows.At(h).newer {
+				left = append(left, h)
+			}
+		}
+	}
+	s.sortByFirst(left)
+	at := 0
+	s.protect(func() {
+		for {
+			if !s.disp.Idle() {
+				s.disp.Run()
+			}
+			switch {
+			case s.ending.flow != 0:
+				s.endOn()
+			case at == len(left):
+				return
+			default:
+				h := left[at]
+				at++
+				s.endLast(h)
+			}
+		}
+	})
+}
+
+// endLast ends a flow because the source has ended.
+func (s *Shard) endLast(h handle) {
+	fl := s.flows.At(h)
+	if fl.flags&flowReleased != 0 {
+		s.remove(h, fl)
+		return
+	}
+	s.end(h, uevents.EndShutdown)
+	s.scene(uevents.PhaseEnd, fl.frame)
+}

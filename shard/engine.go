@@ -1,0 +1,180 @@
+package shard
+
+import (
+	"time"
+
+	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/uevents"
+	"github.com/mbox-stack/mbox/wire"
+)
+
+// engine is the shard as its handlers' Context sees it.
+type engine Shard
+
+var _ uevents.Engine = (*engine)(nil)
+
+// Shard implements uevents.Engine, as do the other methods.
+func (e *engine) Shard() int    { return e.cfg.Index }
+func (e *engine) HasFlow() bool { return e.fl != nil }
+func (e *engine) Drop()         { e.seg.dropped = true }
+
+func (e *engine) Flow() uevents.Flow {
+	if e.fl == nil {
+		return uevents.Flow{}
+	}
+	return uevents.MakeFlow(e.fl.id, e.fl.key, e.fl.client, e.fl.how)
+}
+
+func (e *engine) FirstSeen() int64 {
+	if e.fl == nil {
+		return 0
+	}
+	return e.fl.first
+}
+
+func (e *engine) LastActive() int64 {
+	if e.fl == nil {
+		return 0
+	}
+	return e.fl.last
+}
+
+func (e *engine) FirstFrame() uint64 {
+	if e.fl == nil {
+		return 0
+	}
+	return e.fl.frame
+}
+
+func (e *engine) RTT() uevents.RTT {
+	if e.fl == nil {
+		return uevents.RTT{}
+	}
+	return uevents.RTT{
+		Server: time.Duration(e.fl.rtt[wire.ToServer]) * rttUnit,
+		Client: time.Duration(e.fl.rtt[wire.ToClient]) * rttUnit,
+	}
+}
+
+func (e *engine) Counters(side wire.Dir) uevents.Counters {
+	if e.fl == nil {
+		return uevents.Counters{}
+	}
+	t := &e.fl.sent[side&1]
+	c := uevents.Counters{Packets: t.packets, PayloadBytes: t.octets, Rexmits: uint64(t.rexmits),
+		SYN: uint32(t.syn), SYNACK: uint32(t.synack), FIN: uint32(t.fin), RST: uint32(t.rst)}
+	if e.fl.label != 0 {
+		c.RexmitBytes = e.labels.At(e.fl.label).rexmitOctets[side&1]
+	}
+	return c
+}
+
+func (e *engine) Evidence() uevents.Evidence {
+	fl := e.fl
+	if fl == nil {
+		return uevents.Evidence{}
+	}
+	ev := uevents.Evidence{
+		OneSided:  fl.sent[0].packets == 0 || fl.sent[1].packets == 0,
+		Midstream: fl.how == uevents.StartMidstream,
+	}
+	if fl.label != 0 {
+		l := e.labels.At(fl.label)
+		ev.Truncated, ev.MatchUnknown = l.truncated, l.matchUnknown
+		ev.GapOctets, ev.BadChecksums, ev.Conflicts = l.gapOctets, l.badChecksums, l.conflicts
+		ev.Dropped, ev.Refused, ev.Panics = l.dropped, l.refused, l.panics
+	}
+	return ev
+}
+
+func (e *engine) Apply(c uevents.Change) error {
+	if e.ending.flow != 0 {
+		return uevents.ErrFlowGone
+	}
+	(*Shard)(e).change(c)
+	return nil
+}
+
+func (e *engine) ReadAt(side wire.Dir, off uint64, p []byte) (int, error) {
+	if e.fl == nil || e.fl.pair == 0 {
+		return 0, buffers.ErrGone
+	}
+	return e.arena.ReadAt(&(*Shard)(e).side(e.fl, side&1).stream, off, p)
+}
+
+func (e *engine) Held(side wire.Dir, dst []buffers.Range) []buffers.Range {
+	if e.fl == nil || e.fl.pair == 0 {
+		return dst
+	}
+	return e.arena.Held(&(*Shard)(e).side(e.fl, side&1).stream, dst)
+}
+
+func (e *engine) Buffered(side wire.Dir) uevents.Buffered {
+	if e.fl == nil || e.fl.pair == 0 {
+		return uevents.Buffered{}
+	}
+	st := &(*Shard)(e).side(e.fl, side&1).stream
+	b := uevents.Buffered{Next: st.Next(), Pending: e.arena.Pending(st), Holes: e.arena.HoleCount(st), Limit: e.arena.Cap(st)}
+	var few [8]buffers.Range
+	for _, r := range e.arena.Held(st, few[:0]) {
+		b.Kept += r.Len()
+	}
+	b.Kept -= b.Pending
+	return b
+}
+
+func (e *engine) SetPolicy(p buffers.Policy) error {
+	s, fl := (*Shard)(e), e.fl
+	pr := s.pairOf(fl)
+	if fl.flags&flowPolicySet != 0 {
+		for side := range pr.dir {
+			if pr.dir[side].stream.Policy() != p {
+				return uevents.ErrPolicySet
+			}
+		}
+		return nil
+	}
+	fl.flags |= flowPolicySet
+	for side := range pr.dir {
+		pr.dir[side].stream.SetPolicy(p)
+	}
+	return nil
+}
+
+func (e *engine) SetBuffer(side wire.Dir, octets uint64) error {
+	s := (*Shard)(e)
+	s.pairOf(e.fl)
+	st := &s.side(e.fl, side&1).stream
+	s.arena.SetCap(st, max(octets, s.arena.Cap(st)))
+	return nil
+}
+
+func (e *engine) Arm(after time.Duration, socket uint8, ofShard bool) (uevents.Timer, error) {
+	return (*Shard)(e).arm(after, socket, ofShard)
+}
+
+func (e *engine) Disarm(t uevents.Timer) bool {
+	s := (*Shard)(e)
+	return s.fl != nil && s.disarm(&s.fl.timers, t) || s.disarm(&s.ambient, t)
+}
+
+func (e *engine) Value(key uint64) any {
+	if e.fl == nil || e.fl.bag == 0 {
+		return nil
+	}
+	return e.bags.get(e.fl.bag, key)
+}
+
+func (e *engine) SetValue(key uint64, v any) {
+	if e.fl == nil {
+		return
+	}
+	if e.fl.bag == 0 {
+		e.fl.bag = e.bags.alloc()
+	}
+	e.bags.set(e.fl.bag, key, v)
+}
+
+func (e *engine) Offload(reg uevents.Registration, work func() any, then func(*uevents.Context, any)) error {
+	return (*Shard)(e).offload(reg, work, then)
+}

@@ -1,0 +1,74 @@
+package shard
+
+import (
+	"fmt"
+
+	"github.com/mbox-stack/mbox/uevents"
+)
+
+// Find calls f with a Context of the flow, if it still lives, and reports
+// whether it does. It must run as a Request. On a flow that every socket has
+// released it is as if the flow were gone.
+func (s *Shard) Find(flow uevents.Flow, f uevents.Handler, reg uevents.Registration) bool {
+	h, fl := s.lookup(flow.Key.Hash(s.cfg.Seed), &flow.Key)
+	if h == 0 || fl.id != flow.ID || fl.flags&flowReleased != 0 {
+		return false
+	}
+	s.visit(h, fl, f, reg)
+	return true
+}
+
+// Each calls f with a Context of every flow, in no particular order. It must run
+// as a Request.
+func (s *Shard) Each(f uevents.Handler) {
+	for i := range s.slots {
+		for c := range s.slots[i].lists[:classReleased] {
+			for h := s.slots[i].lists[c].oldest; h != 0; {
+				fl := s.flows.At(h)
+				next := fl.newer
+				s.visit(h, fl, f, uevents.Registration{})
+				h = next
+			}
+		}
+	}
+}
+
+// visit calls f between two batches, as a handler of reg.
+func (s *Shard) visit(h handle, fl *flow, f uevents.Handler, reg uevents.Registration) {
+	s.seg = segmentState{}
+	s.enterFlow(h, fl)
+	s.sceneOfVisit(fl)
+	s.disp.Call(f, reg)
+	s.protect(s.disp.Run)
+	if s.seg.changed {
+		s.seg.changed = false
+		s.adjust(h, fl)
+	}
+	s.leaveFlow()
+}
+
+// sceneOfVisit tells f what it sees: the flow as it is, and no packet.
+func (s *Shard) sceneOfVisit(fl *flow) {
+	s.scene(uevents.PhaseTimer, uint64(fl.id))
+}
+
+// offload runs work beside the shards. Its result comes back as a request.
+func (s *Shard) offload(reg uevents.Registration, work func() any, then func(*uevents.Context, any)) error {
+	if s.cfg.Pool == nil {
+		return fmt.Errorf("%w: there is no pool", uevents.ErrBusy)
+	}
+	flow := (*engine)(s).Flow()
+	err := s.cfg.Pool.Submit(func() {
+		result := work()
+		s.cfg.Reply(s, func(s *Shard) {
+			if !s.Find(flow, func(c *uevents.Context) { then(c, result) }, reg) {
+				s.stats.Lost++
+			}
+		})
+	})
+	if err != nil {
+		s.stats.Busy++
+		return fmt.Errorf("%w: %w", uevents.ErrBusy, err)
+	}
+	return nil
+}

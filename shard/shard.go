@@ -1,0 +1,201 @@
+package shard
+
+import (
+	"sync/atomic"
+
+	"github.com/mbox-stack/mbox/actors"
+	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/uevents"
+	"github.com/mbox-stack/mbox/wire"
+)
+
+// Request is asked of a shard from outside: queries, changes of registration,
+// results of offloaded work. It runs between two batches.
+type Request func(*Shard)
+
+// Shard owns the flows of its slots. Only its own goroutine (Run) touches
+// anything but Traffic, Requests and Stats.
+type Shard struct {
+	Traffic  *actors.Mailbox[Message]
+	Requests *actors.Mailbox[Request]
+
+	cfg   Config
+	slots [wire.SlotCount]slot
+	flows *buffers.Slab[flow]
+	plans *uevents.Plans
+	disp  *uevents.Dispatcher
+	arena *buffers.Arena
+	wheel *wheel
+	stats Stats
+
+	// Where the work on a batch stands. It is kept here and not on the stack, so
+	// that a handler's panic can be left behind: see track.go.
+	batch  *buffers.Batch
+	at     int // index of the frame under way
+	stage  stage
+	frame  *buffers.Frame // nil between frames
+	clock  int64
+	cur    handle // the flow that events are about; 0: none
+	fl     *flow  // record of cur
+	seg    segmentState
+	ending ending
+	result buffers.Result // of the stream under way
+	peek   buffers.Result // of comparisons
+	warmed uint64
+	// pressed says that stream memory is short, as of the latest step.
+	pressed bool
+
+	pairs   *buffers.Slab[pair]
+	labels  *buffers.Slab[label]
+	alarms  *buffers.Slab[alarm]
+	bags    bags
+	faults  map[fault]uint32
+	logged  map[string]bool // handlers and filters whose panic was logged
+	ambient handle          // timers of the shard itself, latest first
+	armed   uint64          // timers of the shard ever armed
+
+	published atomic.Pointer[Stats]
+}
+
+// trafficMax and requestsMax bound a shard's mailboxes. Thirty-two batches keep
+// a shard busy for about a millisecond while its receiver waits for a ring; more
+// would only add delay and pin the memory that frames lie in.
+const (
+	trafficMax  = 32
+	requestsMax = 256
+)
+
+// publishEvery is how many marks go by between two publications of counters,
+// each of which costs an allocation.
+const publishEvery = 16
+
+// New returns a shard that dispatches by the sockets of snap.
+func New(cfg Config, snap *uevents.Snapshot) (*Shard, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	s := &Shard{
+		Traffic:  actors.NewMailbox[Message](trafficMax),
+		Requests: actors.NewMailbox[Request](requestsMax),
+		cfg:      cfg,
+		flows:    buffers.NewSlab[flow](0),
+		plans:    uevents.NewPlans(snap),
+		arena:    buffers.NewArena(cfg.Memory.arena()),
+		wheel:    newWheel(0),
+		pairs:    buffers.NewSlab[pair](0),
+		labels:   buffers.NewSlab[label](0),
+		alarms:   buffers.NewSlab[alarm](0),
+		faults:   map[fault]uint32{},
+		logged:   map[string]bool{},
+	}
+	s.disp = uevents.NewDispatcher((*engine)(s))
+	s.publish()
+	return s, nil
+}
+
+// Run takes messages until the last mark has been handled or stop is closed.
+// Flows that are left end with EndShutdown; see Config.OnMark for the mark that
+// follows.
+func (s *Shard) Run(stop <-chan struct{}) {
+	actors.Serve(stop, s.Traffic, s.Requests, s.message, func(r Request) bool { r(s); return true })
+}
+
+// message handles one message of traffic, and reports whether more may follow.
+func (s *Shard) message(m Message) bool {
+	if m.Batch != nil {
+		s.run(m.Batch)
+		return true
+	}
+	s.mark(m.Mark)
+	return !m.Mark.Last
+}
+
+// mark handles what a source has to say between batches.
+func (s *Shard) mark(m Mark) {
+	s.stats.Marks++
+	s.protect(func() { s.passTime(m.Clock) })
+	if m.Step {
+		s.shareMemory()
+	}
+	if m.Last {
+		s.drain()
+	}
+	if m.Last || s.stats.Marks%publishEvery == 0 {
+		s.publish()
+	}
+	if s.cfg.OnMark != nil {
+		s.cfg.OnMark(s.cfg.Index, m)
+	}
+}
+
+// run takes a batch of frames through the shard and releases it.
+//
+// The shard owns the frames from the moment the batch was in its mailbox until
+// then. Nothing here allocates once tables and pools have their size, blocks, or
+// reads a clock: each frame carries its source's time.
+func (s *Shard) run(b *buffers.Batch) {
+	s.batch, s.at = b, 0
+	s.stats.Batches++
+	s.warmUp(b.Frames)
+	s.protect(s.frames)
+	s.batch = nil
+	b.Release()
+}
+
+// frames takes what is left of the batch through the stages.
+func (s *Shard) frames() {
+	for s.at < len(s.batch.Frames) {
+		if s.frame == nil {
+			s.enter(&s.batch.Frames[s.at])
+		}
+		s.stages()
+		s.frame = nil
+		s.at++
+	}
+}
+
+// protect calls f, again after each panic of a handler, until it returns: what
+// f does must stand where it was left. Recovery is set up once for a batch.
+func (s *Shard) protect(f func()) {
+	for !s.attempt(f) {
+	}
+}
+
+func (s *Shard) attempt(f func()) (done bool) {
+	defer func() {
+		if !done {
+			s.recovered(recover())
+		}
+	}()
+	f()
+	return true
+}
+
+// warmUp touches what the frames' flows will need, one kind of memory at a
+// time, so that the misses of many frames overlap instead of following one
+// another. It changes nothing.
+func (s *Shard) warmUp(frames []buffers.Frame) {
+	var sum uint64
+	for i := range frames {
+		f := &frames[i]
+		x := &s.slots[wire.SlotOf(f.Hash)].index
+		if n := len(x.places); n > 0 {
+			sum += uint64(x.places[int(uint32(f.Hash))&(n-1)])
+		}
+	}
+	for i := range frames {
+		f := &frames[i]
+		x := &s.slots[wire.SlotOf(f.Hash)].index
+		if n := len(x.places); n > 0 {
+			if e := x.places[int(uint32(f.Hash))&(n-1)]; e != 0 {
+				fl := s.flows.At(e.flow())
+				sum += fl.key.Scope + uint64(fl.plan) + fl.sent[0].packets
+			}
+		}
+	}
+	s.warmed += sum // so that the loads are not left out
+}
+
+// Update tells the shard of a change of sockets. It must run as a Request, or
+// before Run.
+func (s *Shard) Update(snap *uevents.Snapshot) { s.plans.Update(snap) }

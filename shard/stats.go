@@ -1,0 +1,89 @@
+package shard
+
+import "github.com/mbox-stack/mbox/uevents"
+
+// Fate is what became of a frame that a shard was handed, with something to
+// track in it. Each such frame has exactly one.
+type Fate uint8
+
+// The fates.
+const (
+	FateTracked     Fate = iota // it belongs to a flow
+	FateUnscoped                // a flow that no socket's scope selects
+	FateReleased                // a flow that all sockets have released
+	FateVerdict                 // a PreTCP handler dropped it
+	FateChecksum                // wrong transport checksum, under ChecksumsVerify
+	FateNoPickup                // not the beginning of a connection, and pick-up is off
+	FateNoRoom                  // no record could be had
+	FateICMPUnknown             // an ICMP error that quotes no flow we know
+	FateRawOnly                 // nothing to track: raw sockets may have seen it
+	FateCount
+)
+
+// String returns the fate as counters name it.
+func (f Fate) String() string {
+	return [...]string{"tracked", "unscoped", "released", "dropped-by-verdict", "bad-checksum",
+		"no-pickup", "no-room", "icmp-of-no-flow", "raw-only", "?"}[min(f, FateCount)]
+}
+
+// Stats counts what a shard did since it began. The zero value is the start.
+type Stats struct {
+	Batches  uint64
+	Marks    uint64
+	Frames   uint64            // handed to the shard; the sum of Fates
+	Fates    [FateCount]uint64 //
+	Octets   uint64            // captured, of Frames
+	Raised   uint64            // anomalies
+	Orphans  uint64            // TCP segments of no connection, whatever the reason
+	Flows    uint64            // begun
+	Ended    [endCount]uint64  // by uevents.EndReason
+	Live     uint64            // flows now
+	Marked   uint64            // of them, marks of released flows
+	Timers   uint64            // that fired
+	Gaps     uint64            // holes given up
+	GapBytes uint64            // octets in them
+	Refused  uint64            // octets that no budget had room for
+	Panics   uint64            // of handlers and filters
+	Lost     uint64            // results of Offload whose flow was gone
+	Busy     uint64            // calls of Offload that found the pool full
+	Pressed  uint64            // steps at which stream memory was short
+	Memory   uint64            // octets of records and streams
+}
+
+const endCount = int(uevents.EndShutdown) + 1
+
+// Add adds the counters of another shard.
+func (s *Stats) Add(o *Stats) {
+	for i := range s.Fates {
+		s.Fates[i] += o.Fates[i]
+	}
+	for i := range s.Ended {
+		s.Ended[i] += o.Ended[i]
+	}
+	for _, f := range [...]struct {
+		to   *uint64
+		from uint64
+	}{
+		{&s.Batches, o.Batches}, {&s.Marks, o.Marks}, {&s.Frames, o.Frames}, {&s.Octets, o.Octets},
+		{&s.Raised, o.Raised}, {&s.Orphans, o.Orphans}, {&s.Flows, o.Flows}, {&s.Live, o.Live},
+		{&s.Marked, o.Marked}, {&s.Timers, o.Timers}, {&s.Gaps, o.Gaps}, {&s.GapBytes, o.GapBytes},
+		{&s.Refused, o.Refused}, {&s.Panics, o.Panics}, {&s.Lost, o.Lost}, {&s.Busy, o.Busy}, {&s.Pressed, o.Pressed}, {&s.Memory, o.Memory},
+	} {
+		*f.to += f.from
+	}
+}
+
+// Stats returns the counters as they were at the latest mark. It may be called
+// from anywhere.
+func (s *Shard) Stats() Stats { return *s.published.Load() }
+
+// publish makes the counters visible to others.
+func (s *Shard) publish() {
+	c := s.stats
+	c.Memory = uint64(s.flows.Bytes() + s.pairs.Bytes() + s.labels.Bytes() + s.alarms.Bytes() +
+		s.arena.Bytes() + s.wheel.nodes.Bytes())
+	s.published.Store(&c)
+}
+
+// fate ends the work on the frame under way.
+func (s *Shard) fate(f Fate) { s.stats.Fates[f]++ }

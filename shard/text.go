@@ -1,0 +1,297 @@
+package shard
+
+import (
+	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/tcpfsm"
+	"github.com/mbox-stack/mbox/uevents"
+	"github.com/mbox-stack/mbox/wire"
+)
+
+// pairOf returns the flow's streams, which it makes if need be.
+func (s *Shard) pairOf(fl *flow) *pair {
+	if fl.pair != 0 {
+		return s.pairs.At(fl.pair)
+	}
+	h, p := s.pairs.New()
+	fl.pair = h
+	for side := range p.dir {
+		policy, chosen := s.cfg.policyFor(&fl.key, fl.client^uint8(side)^1)
+		plan := s.plans.At(fl.plan)
+		if !chosen && plan.PolicySet {
+			policy, chosen = plan.Policy, true
+		}
+		if chosen {
+			fl.flags |= flowPolicySet
+		}
+		p.dir[side].stream.SetPolicy(policy)
+	}
+	return p
+}
+
+// closePair gives back the flow's streams.
+func (s *Shard) closePair(fl *flow) {
+	if fl.pair == 0 {
+		return
+	}
+	p := s.pairs.At(fl.pair)
+	for side := range p.dir {
+		s.arena.Close(&p.dir[side].stream, fl.id.Slot())
+	}
+	s.arena.Commit()
+	s.pairs.Free(fl.pair)
+	fl.pair = 0
+}
+
+// position makes sure that it is known which octet a side's stream is at.
+//
+// A stream that nothing was inserted into starts where the state machine says,
+// which a SYN with another ISN may still move. One that begins to be read in the
+// middle of its connection continues at the offset it has reached: the state
+// machine has that modulo 2^32, and the octets counted say how often it wrapped.
+func (s *Shard) position(fl *flow, d wire.Dir) bool {
+	st := &s.pairs.At(fl.pair).dir[d]
+	if st.touched {
+		return true
+	}
+	start, ok := fl.conn.StreamStart(d)
+	if !ok {
+		return false
+	}
+	plan := s.disp.Plan()
+	if !st.open {
+		if keep := plan.Keep[d] || s.cfg.Keep; keep {
+			s.arena.Retain(&st.stream, fl.id.Slot(), max(plan.History, s.cfg.History))
+		}
+	}
+	p := &s.frame.Packet
+	before := fl.sent[d].octets
+	if d == s.seg.dir {
+		before -= uint64(p.PayloadLen)
+	}
+	st.seq, st.open = start, true
+	if before > 0 { // octets have gone by unread
+		reached := fl.conn.TextReached(d)
+		off := uint64(reached - start)
+		for off+1<<31 < before {
+			off += 1 << 32
+		}
+		st.seq = reached
+		s.arena.Start(&st.stream, fl.id.Slot(), off)
+		st.touched = true
+	}
+	return true
+}
+
+// offset returns the stream offset of a sequence number near the stream's
+// position; false if it lies before the start.
+func (st *pairSide) offset(seq wire.Seq) (uint64, bool) {
+	diff := int64(seq.Diff(st.seq))
+	next := st.stream.Next()
+	if diff < 0 && uint64(-diff) > next {
+		return 0, false
+	}
+	return next + uint64(diff), true
+}
+
+// moved keeps seq at the stream's position.
+func (st *pairSide) moved(before uint64) {
+	st.seq = st.seq.Add(uint32(st.stream.Next() - before))
+}
+
+// text puts the sender's octets in order, and raises those that have become
+// available.
+func (s *Shard) text() {
+	s.stage = stagePost
+	fl, d := s.fl, s.seg.dir
+	if s.seg.dropped || !s.disp.Plan().Reassemble[d] {
+		if s.seg.dropped {
+			s.stage = stageSettle
+		}
+		return
+	}
+	if !fl.isTCP() {
+		s.datagram(fl, d)
+		return
+	}
+	if s.seg.look.Text == tcpfsm.TextIgnore && s.frame.Packet.Segment.Flags&wire.SYN == 0 {
+		return
+	}
+	s.pairOf(fl)
+	if !s.position(fl, d) {
+		return
+	}
+	seq, text := s.accepted(fl, d)
+	if len(text) == 0 {
+		return
+	}
+	s.insert(fl, d, seq, text)
+}
+
+// accepted returns the captured octets of the segment that may enter the stream,
+// and the sequence number of the first.
+func (s *Shard) accepted(fl *flow, d wire.Dir) (wire.Seq, []byte) {
+	p := &s.frame.Packet
+	seq, text := p.Segment.TextSeq(), p.Payload(s.frame.Data)
+	if s.seg.look.Text == tcpfsm.TextIgnore {
+		return seq, nil
+	}
+	if fin, ok := fl.conn.FIN(d); ok { // octets beyond a FIN are not part of the stream
+		if room := fin.Diff(seq); room <= 0 {
+			return seq, nil
+		} else if int(room) < len(text) {
+			text = text[:room]
+		}
+	}
+	if s.seg.look.Text == tcpfsm.TextTrim {
+		from, n := s.seg.look.Fit(&p.Segment, uint32(len(text)))
+		return seq.Add(from), text[from : from+n]
+	}
+	return seq, text
+}
+
+// insert hands octets to the stream. Where a budget refuses them, the first hole
+// is given up for the sake of what lies beyond it, and the stage comes again.
+func (s *Shard) insert(fl *flow, d wire.Dir, seq wire.Seq, text []byte) {
+	st := s.side(fl, d)
+	off, ok := st.offset(seq)
+	if !ok { // begins before the start of the stream
+		before := st.seq.Add(uint32(-st.stream.Next())).Diff(seq)
+		if before >= int32(len(text)) || before < 0 {
+			return
+		}
+		off, text = 0, text[before:]
+	}
+	was := st.stream.Next()
+	st.touched = true
+	s.arena.Insert(&st.stream, fl.id.Slot(), off, text, &s.result)
+	st.moved(was)
+	s.noteRexmit(fl, d, &s.result.Rexmit)
+	if s.result.Refused.Why != buffers.ReasonNone {
+		if s.makeRoom(fl, d) {
+			return
+		}
+	}
+	s.raisePieces(d)
+}
+
+// makeRoom gives up the first hole of a stream that has no budget for what lies
+// beyond it: what was held becomes available, and the segment is tried again.
+func (s *Shard) makeRoom(fl *flow, d wire.Dir) bool {
+	refused := uint64(s.result.Refused.Octets)
+	if s.giveUp(fl, d, uevents.GapBudget) {
+		s.stage = stageText
+		return true
+	}
+	s.labelOf(fl).refused += refused
+	s.stats.Refused += refused
+	return false
+}
+
+// noteRexmit labels the flow by what a comparison found.
+func (s *Shard) noteRexmit(fl *flow, d wire.Dir, r *buffers.Rexmit) {
+	if r.Octets == 0 || s.seg.look.KeepAlive {
+		return
+	}
+	l := s.labelOf(fl)
+	l.rexmitOctets[d] += uint64(r.Octets)
+	switch r.Match() {
+	case buffers.MatchDiffers:
+		l.conflicts++
+	case buffers.MatchUnknown:
+		l.matchUnknown = true
+	}
+}
+
+// raisePieces queues OnNewData for the octets that the last call made available.
+func (s *Shard) raisePieces(d wire.Dir) {
+	for i := range s.result.Pieces {
+		p := &s.result.Pieces[i]
+		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindNewData, Hook: uevents.PostTCP, Side: d, Data: p.Data, Off: p.Off})
+	}
+}
+
+// giveUp gives up the first hole of a side's stream that something is held
+// beyond, and reports false if there is none.
+func (s *Shard) giveUp(fl *flow, d wire.Dir, why uevents.GapReason) bool {
+	if fl.pair == 0 || !fl.isTCP() {
+		return false
+	}
+	st := s.side(fl, d)
+	was := st.stream.Next()
+	if !s.arena.Skip(&st.stream, fl.id.Slot(), &s.result) {
+		return false
+	}
+	st.moved(was)
+	gap := s.result.Gap
+	s.labelOf(fl).gapOctets += gap.Len()
+	s.stats.Gaps++
+	s.stats.GapBytes += gap.Len()
+	s.disp.Queue(uevents.Occurrence{Kind: uevents.KindGap, Hook: uevents.PostTCP, Side: d, Off: gap.Off, A: gap.Len(), B: uint64(why)})
+	s.raisePieces(d)
+	return true
+}
+
+// acked gives up a hole of the other side's stream that the sender has now
+// acknowledged beyond: it has the octets, only we missed them. The stage comes
+// again until there is none.
+func (s *Shard) acked() {
+	fl, peer := s.fl, s.seg.dir.Reverse()
+	if fl.pair == 0 || s.seg.dropped || !s.frame.Packet.Segment.Flags.Has(wire.ACK) {
+		s.stage = stageText
+		return
+	}
+	st := s.side(fl, peer)
+	if off, ok := st.offset(fl.conn.SndUNA(peer)); ok && st.open {
+		s.arena.Acknowledge(&st.stream, fl.id.Slot(), off)
+		hole, held := s.arena.FirstHole(&st.stream)
+		if held && hole.End < off && s.giveUp(fl, peer, uevents.GapAcknowledged) {
+			return
+		}
+	}
+	s.stage = stageText
+}
+
+// datagram raises the payload of a datagram, one event each.
+func (s *Shard) datagram(fl *flow, d wire.Dir) {
+	p := &s.frame.Packet
+	if payload := p.Payload(s.frame.Data); len(payload) > 0 {
+		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindNewData, Hook: uevents.PostTCP, Side: d, Data: payload,
+			Off: fl.sent[d].octets - uint64(p.PayloadLen)})
+	}
+}
+
+// compare finds out what a segment repeats, and whether with the same octets.
+func (s *Shard) compare() uevents.Rexmit {
+	fl, d, l := s.fl, s.seg.dir, &s.seg.look
+	r := uevents.Rexmit{SYN: l.RexmitSYN, SYNACK: l.RexmitSYNACK, FIN: l.RexmitFIN}
+	if l.OldLen == 0 {
+		return r
+	}
+	p := &s.frame.Packet
+	r.Len, r.Match = l.OldLen, uevents.MatchUnknown
+	text := p.Payload(s.frame.Data)
+	old := text[min(int(l.OldOff), len(text)):min(int(l.OldOff+l.OldLen), len(text))]
+	if fl.pair == 0 || !s.side(fl, d).open {
+		return r
+	}
+	st := s.side(fl, d)
+	off, ok := st.offset(p.Segment.TextSeq().Add(l.OldOff))
+	if !ok {
+		return r
+	}
+	r.Offset = off
+	s.arena.Compare(&st.stream, off, old, &s.peek)
+	switch s.peek.Rexmit.Match() {
+	case buffers.MatchSame:
+		r.Match = uevents.MatchSame
+	case buffers.MatchDiffers:
+		r.Match = uevents.MatchDiffers
+	}
+	if len(s.peek.Originals) > 0 {
+		r.Original = s.peek.Originals[0].Data
+	}
+	return r
+}
+
+// side returns one side of a flow's streams.
+func (s *Shard) side(fl *flow, d wire.Dir) *pairSide { return &s.pairs.At(fl.pair).dir[d] }

@@ -1,0 +1,390 @@
+package shard
+
+import (
+	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/internal/assert"
+	"github.com/mbox-stack/mbox/tcpfsm"
+	"github.com/mbox-stack/mbox/uevents"
+	"github.com/mbox-stack/mbox/wire"
+)
+
+// stage is how far the frame under way has come.
+type stage uint8
+
+const (
+	stageClock stage = iota
+	stageRaw
+	stageFind
+	stageLook
+	stageStep
+	stageAcked
+	stageText
+	stagePost
+	stageSettle
+	stageDone
+)
+
+// segmentState is what the stages of one segment tell one another.
+type segmentState struct {
+	dir     wire.Dir // of its sender
+	look    tcpfsm.Look
+	delta   tcpfsm.Delta
+	rexmit  uevents.Rexmit
+	begins  bool // it is the flow's first packet
+	dropped bool // a PreTCP handler said so
+	badSum  bool
+	changed bool // a handler has changed what the flow is tracked for
+}
+
+// enter begins the work on a frame.
+func (s *Shard) enter(f *buffers.Frame) {
+	s.frame, s.stage = f, stageClock
+	s.clock = f.Clock
+	s.stats.Frames++
+	s.stats.Octets += uint64(len(f.Data))
+}
+
+// stages takes the frame under way to its end. Events queued by one stage run
+// before the next begins; if a handler panics, calling stages again goes on
+// behind it.
+func (s *Shard) stages() {
+	for s.stage != stageDone || !s.disp.Idle() {
+		if !s.disp.Idle() {
+			s.disp.Run()
+		}
+		if s.ending.flow != 0 {
+			s.endOn()
+			continue
+		}
+		switch s.stage {
+		case stageDone:
+			return
+		case stageClock:
+			if !s.fireOne(tickAt(s.frame.Clock)) {
+				s.stage = stageRaw
+			}
+		case stageRaw:
+			s.stage = stageFind
+			s.raw()
+		case stageFind:
+			s.find()
+		case stageLook:
+			s.stage = stageStep
+			s.look()
+		case stageStep:
+			s.step()
+		case stageAcked:
+			s.acked()
+		case stageText:
+			s.text()
+		case stagePost:
+			s.stage = stageSettle
+			s.disp.Queue(uevents.Occurrence{Kind: uevents.KindPacket, Hook: uevents.PostTCP, Side: s.seg.dir})
+		case stageSettle:
+			s.settle()
+		}
+	}
+}
+
+// raw shows the frame to raw sockets.
+func (s *Shard) raw() {
+	f := s.frame
+	snap := s.plans.Snapshot()
+	if snap.HasRaw() && f.Role != buffers.RoleDatagram {
+		if mask := snap.FrameMask(&f.Packet, f.Data); mask != 0 {
+			s.leaveFlow()
+			s.scene(uevents.PhaseFrame, f.Number)
+			s.disp.Bind(s.plans.At(s.plans.ForMask(mask)))
+			s.disp.Queue(uevents.Occurrence{Kind: uevents.KindPacket, Hook: uevents.PreTCP, Side: wire.Dir(f.Packet.Sender & 1)})
+		}
+	}
+	if f.Role == buffers.RoleRaw {
+		s.fate(FateRawOnly)
+		s.stage = stageDone
+	}
+}
+
+// scene tells handlers what they see next: the frame under way, and the flow
+// that was entered.
+func (s *Shard) scene(phase uevents.Phase, number uint64) {
+	sc := uevents.Scene{Clock: s.clock, Timestamp: s.clock, Phase: phase, Number: number}
+	if phase == uevents.PhaseFrame {
+		f := s.frame
+		sc.Datagram = f.Role == buffers.RoleDatagram
+		sc.Frame, sc.Packet, sc.Timestamp = f.Data, &f.Packet, f.Timestamp
+	}
+	if s.fl != nil {
+		if s.fl.isTCP() {
+			sc.Conn = &s.fl.conn
+		}
+		sc.Sender = s.seg.dir
+	}
+	s.disp.Context().Enter(&sc)
+}
+
+// enterFlow makes h the flow that events are about.
+func (s *Shard) enterFlow(h handle, fl *flow) {
+	s.cur, s.fl = h, fl
+	s.disp.Bind(s.plans.At(fl.plan))
+}
+
+// leaveFlow makes events be about no flow.
+func (s *Shard) leaveFlow() { s.cur, s.fl = 0, nil }
+
+// find looks the frame's flow up, or makes it.
+func (s *Shard) find() {
+	f := s.frame
+	h, fl := s.lookup(f.Hash, &f.Packet.Key)
+	icmp := f.Packet.Marks&wire.MarkICMPError != 0
+	if h == 0 {
+		if icmp {
+			s.refuse(FateICMPUnknown)
+			return
+		}
+		s.begin()
+		return
+	}
+	s.seg = segmentState{dir: fl.dirOf(f.Packet.Sender)}
+	if fl.flags&flowReleased != 0 {
+		s.released(h, fl, icmp)
+		return
+	}
+	s.enterFlow(h, fl)
+	if icmp {
+		s.icmpError()
+		return
+	}
+	s.scene(uevents.PhaseFrame, f.Number)
+	s.stage = stageLook
+}
+
+// lookup returns the flow with a key, 0 if there is none.
+func (s *Shard) lookup(hash uint64, key *wire.FlowKey) (handle, *flow) {
+	x := &s.slotOf(hash).index
+	if len(x.places) == 0 {
+		return 0, nil
+	}
+	for probe := uint32(0); ; {
+		h := x.find(hash, &probe)
+		if h == 0 {
+			return 0, nil
+		}
+		if fl := s.flows.At(h); fl.key == *key {
+			return h, fl
+		}
+	}
+}
+
+// refuse ends the work on a frame that belongs to no flow. A TCP segment among
+// them is an orphan.
+func (s *Shard) refuse(why Fate) {
+	s.fate(why)
+	s.stage = stageDone
+	f := s.frame
+	if f.Packet.Key.Proto != wire.ProtoTCP || why == FateICMPUnknown || why == FateUnscoped {
+		return
+	}
+	s.stats.Orphans++
+	mask := s.plans.Snapshot().FlowMask(&f.Packet.Key, f.Packet.Sender)
+	if mask == 0 {
+		return
+	}
+	s.leaveFlow()
+	s.scene(uevents.PhaseFrame, f.Number)
+	s.disp.Bind(s.plans.At(s.plans.ForMask(mask)))
+	s.disp.Queue(uevents.Occurrence{Kind: uevents.KindOrphan, Hook: uevents.PreTCP, Side: wire.Dir(f.Packet.Sender & 1)})
+}
+
+// released counts a packet of a flow that every socket has let go. It stays as
+// a mark, so that what still comes is not taken for a new connection, until it
+// is idle, or until a SYN shows that one begins.
+func (s *Shard) released(h handle, fl *flow, icmp bool) {
+	p := &s.frame.Packet
+	if !icmp && fl.isTCP() && p.Segment.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN {
+		if l := fl.conn.Look(&p.Segment, s.seg.dir, s.cfg.Rules); l.Renews {
+			s.remove(h, fl)
+			return // the stage is still find: the SYN begins a new flow
+		}
+	}
+	if !icmp {
+		fl.last = s.frame.Clock
+		if fl.isTCP() {
+			fl.conn.Step(&p.Segment, &p.Segment, s.seg.dir, s.cfg.Rules)
+		}
+	}
+	s.fate(FateReleased)
+	s.stage = stageDone
+}
+
+// icmpError raises an error that quotes the flow.
+func (s *Shard) icmpError() {
+	p := &s.frame.Packet
+	s.scene(uevents.PhaseFrame, s.frame.Number)
+	s.disp.Queue(uevents.Occurrence{Kind: uevents.KindICMPError, Hook: uevents.PostTCP, Side: s.seg.dir,
+		A: uint64(p.ICMPType), B: uint64(p.ICMPCode)})
+	s.fate(FateTracked)
+	s.stage = stageSettle
+}
+
+// look asks what the packet would be, and raises what comes before the state
+// changes.
+func (s *Shard) look() {
+	p := &s.frame.Packet
+	fl, d := s.fl, s.seg.dir
+	if bad := s.checksumBad(); bad && s.cfg.Checksums == ChecksumsVerify {
+		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindAnomaly, Hook: uevents.PostTCP, Side: d, A: uint64(tcpfsm.AnomalyChecksum)})
+		s.stats.Raised++
+		s.fate(FateChecksum)
+		s.stage = stageSettle
+		return
+	}
+	if fl.isTCP() {
+		s.seg.look = fl.conn.Look(&p.Segment, d, s.cfg.Rules)
+		if s.seg.look.Renews {
+			s.end(s.cur, uevents.EndReused)
+			s.stage = stageFind
+			return
+		}
+	}
+	plan := s.disp.Plan()
+	if !plan.WantsAny(uevents.PreTCP, d) && !plan.Wants(uevents.KindRexmit, uevents.PostTCP, d) {
+		return
+	}
+	if s.seg.look.Repeats() {
+		s.seg.rexmit = s.compare()
+	}
+	s.disp.Queue(uevents.Occurrence{Kind: uevents.KindPacket, Hook: uevents.PreTCP, Side: d})
+	if s.seg.look.Repeats() {
+		s.disp.Queue(uevents.RexmitOf(s.seg.rexmit, d, uevents.PreTCP))
+	}
+}
+
+// checksumBad verifies the packet's transport checksum, where that is asked
+// for, and labels the flow if it is wrong.
+func (s *Shard) checksumBad() bool {
+	f := s.frame
+	if s.cfg.Checksums == ChecksumsOff || f.ChecksumOffloaded || wire.VerifyTransport(&f.Packet, f.Data) != wire.SumBad {
+		return false
+	}
+	s.seg.badSum = true
+	s.labelOf(s.fl).badChecksums++
+	return true
+}
+
+// step shows the packet to both endpoints, counts it, and raises what has
+// changed about the connection.
+func (s *Shard) step() {
+	fl, d := s.fl, s.seg.dir
+	p := &s.frame.Packet
+	if s.seg.dropped && s.seg.begins {
+		s.fate(FateVerdict) // it starts no flow
+		s.remove(s.cur, fl)
+		s.stage = stageDone
+		return
+	}
+	begins := s.seg.begins
+	fl.last = s.frame.Clock
+	fl.flags |= flowActive
+	if begins {
+		fl.flags &^= flowActive | flowFresh
+	}
+	fl.sent[d].count(p, fl.isTCP())
+	if p.Captured < p.PayloadLen {
+		s.labelOf(fl).truncated = true
+	}
+	s.stage = stageText
+	if fl.isTCP() {
+		s.stepTCP(fl, p, d)
+	}
+	if s.seg.dropped {
+		s.labelOf(fl).dropped++
+		s.fate(FateVerdict)
+	} else {
+		s.fate(FateTracked)
+	}
+	if begins {
+		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindConnStart, Hook: uevents.PostTCP, Side: d})
+	}
+	if fl.isTCP() {
+		s.raiseTCP(fl, d)
+	}
+	s.relist(fl)
+}
+
+// stepTCP steps both endpoints.
+func (s *Shard) stepTCP(fl *flow, p *wire.Packet, d wire.Dir) {
+	received := &p.Segment
+	if s.seg.dropped {
+		received = nil
+	}
+	s.seg.delta = fl.conn.Step(&p.Segment, received, d, s.cfg.Rules)
+	if s.seg.look.Repeats() {
+		fl.sent[d].rexmits++
+	}
+	s.timeHandshake(fl, p, d)
+	s.stage = stageAcked
+}
+
+// raiseTCP queues what the step changed, in the order of the contract.
+func (s *Shard) raiseTCP(fl *flow, d wire.Dir) {
+	dl := &s.seg.delta
+	for _, side := range [...]wire.Dir{d, d.Reverse()} {
+		if dl.From[side] != dl.To[side] {
+			s.disp.Queue(uevents.Occurrence{Kind: uevents.KindStateChange, Hook: uevents.PostTCP, Side: side,
+				A: uint64(dl.From[side]), B: uint64(dl.To[side])})
+		}
+	}
+	if dl.Established {
+		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindConnEstablished, Hook: uevents.PostTCP, Side: d})
+	}
+	if s.seg.look.Repeats() {
+		s.disp.Queue(uevents.RexmitOf(s.seg.rexmit, d, uevents.PostTCP))
+	}
+	if s.seg.badSum {
+		s.anomaly(tcpfsm.AnomalyChecksum, d)
+	}
+	for a := range dl.Anomalies.All() {
+		s.anomaly(a, d)
+	}
+}
+
+func (s *Shard) anomaly(a tcpfsm.Anomaly, d wire.Dir) {
+	s.stats.Raised++
+	s.disp.Queue(uevents.Occurrence{Kind: uevents.KindAnomaly, Hook: uevents.PostTCP, Side: d, A: uint64(a)})
+}
+
+// timeHandshake notes when the SYN-ACK came and when it was acknowledged.
+func (s *Shard) timeHandshake(fl *flow, p *wire.Packet, d wire.Dir) {
+	if fl.flags&flowRTT != 0 || fl.how != uevents.StartSYN && fl.how != uevents.StartSYNACK {
+		return
+	}
+	since := func(at int64) uint32 { return uint32(min((s.frame.Clock-at)/rttUnit, 1<<32-1)) }
+	switch fs := p.Segment.Flags; {
+	case d == wire.ToClient && fs.Has(wire.SYN|wire.ACK) && fl.synack == 0:
+		fl.synack = max(1, since(fl.first))
+		if fl.how == uevents.StartSYN && fl.sent[wire.ToServer].syn == 1 {
+			fl.rtt[wire.ToServer] = max(1, since(fl.first)) // of a repeated SYN nobody knows which was answered (RFC 6298 §3)
+		}
+	case d == wire.ToServer && fl.synack != 0 && fs.Has(wire.ACK) && !fs.Has(wire.SYN):
+		fl.rtt[wire.ToClient] = max(1, since(fl.first)-fl.synack)
+		if fl.sent[wire.ToClient].synack > 1 {
+			fl.rtt[wire.ToClient] = 0
+		}
+		fl.flags |= flowRTT
+	}
+}
+
+// relist moves the flow to the class it now belongs to, and its timer to an
+// earlier deadline where its timeout has become shorter.
+func (s *Shard) relist(fl *flow) {
+	if life := fl.lifeNow(); life != fl.life {
+		fl.life = life
+		s.shorten(fl)
+	}
+	if c := fl.classNow(); c != fl.class {
+		sl := &s.slots[fl.id.Slot()]
+		s.leave(sl, fl)
+		s.join(sl, s.cur, fl, c)
+	}
+	assert.That(fl.class < classCount, "a tracked flow is in a list")
+}

@@ -1,0 +1,180 @@
+package uevents
+
+import (
+	"github.com/mbox-stack/mbox/internal/assert"
+)
+
+// raiseDepthMax bounds events that raise events that raise events: beyond it
+// Context.Raise fails, so that two handlers cannot keep each other busy.
+const raiseDepthMax = 16
+
+// Dispatcher runs the programs of a plan for a queue of occurrences, one event
+// after the other, each for all sockets. It can be left by a panic of a handler
+// at any point: after Recovered, Run goes on with what came next.
+//
+// One goroutine uses it. Occurrences are queued and run for one flow at a time.
+type Dispatcher struct {
+	ctx    Context
+	plan   *Plan
+	prog   program
+	pc     int
+	queue  []Occurrence
+	head   int
+	raised []Raised
+	// changed says that the plan is not the one that prog came from: the steps
+	// that are left are checked against the new one.
+	changed bool
+	user    bool // a handler or filter is running
+	one     [1]op
+	lent    []byte // checked builds: the copy that handlers see
+}
+
+// NewDispatcher returns a dispatcher whose Context acts on engine.
+func NewDispatcher(engine Engine) *Dispatcher {
+	d := &Dispatcher{queue: make([]Occurrence, 0, 64)}
+	d.ctx.engine, d.ctx.d = engine, d
+	return d
+}
+
+// Context returns the Context that handlers get, for the engine to describe the
+// packet and flow that the next occurrences are about.
+func (d *Dispatcher) Context() *Context { return &d.ctx }
+
+// Bind sets the plan that the following occurrences run under.
+func (d *Dispatcher) Bind(p *Plan) {
+	assert.That(d.Idle(), "a plan is bound between flows")
+	d.plan, d.changed = p, false
+}
+
+// Rebind replaces the plan while an event may be under way: what is left of the
+// event loses the handlers that the new plan lacks, and the next event is run
+// by it.
+func (d *Dispatcher) Rebind(p *Plan) { d.plan, d.changed = p, true }
+
+// Plan returns the plan in force.
+func (d *Dispatcher) Plan() *Plan { return d.plan }
+
+// Queue adds an occurrence. Those that nobody wants are left out at once.
+func (d *Dispatcher) Queue(o Occurrence) {
+	if d.plan.wants[o.Hook][o.Side]&(1<<o.Kind) != 0 {
+		d.queue = append(d.queue, o)
+	}
+}
+
+// Idle reports whether nothing is left to run.
+func (d *Dispatcher) Idle() bool {
+	return d.pc >= len(d.prog) && d.head == len(d.queue) && len(d.raised) == 0
+}
+
+// Run runs everything that is queued.
+func (d *Dispatcher) Run() {
+	for {
+		d.steps()
+		if !d.next() {
+			d.queue, d.head = d.queue[:0], 0
+			return
+		}
+	}
+}
+
+// steps runs what is left of the program under way. The step is counted before
+// it is taken, so that a panic leaves the dispatcher behind it.
+func (d *Dispatcher) steps() {
+	for d.pc < len(d.prog) {
+		o := &d.prog[d.pc]
+		d.pc++
+		d.ctx.event = o.event
+		switch {
+		case o.filter != nil:
+			d.ctx.reg = nil
+			d.user = true
+			yes := o.filter(&d.ctx)
+			d.user = false
+			if !yes {
+				d.pc += o.skip - 1
+			}
+		case o.handler == nil || d.changed && !d.plan.allows(o.reg, d.ctx.now.Kind, d.ctx.now.Side):
+		case d.ctx.now.Only != 0 && d.ctx.now.Only != o.reg.socket.index+1:
+		default:
+			d.ctx.reg = o.reg
+			d.user = true
+			d.call(o.handler)
+			d.user = false
+		}
+	}
+}
+
+// call calls a handler. In checked builds it lends a copy of the octets and
+// scribbles over it afterwards, so that a handler that keeps them is found out.
+func (d *Dispatcher) call(h Handler) {
+	if !assert.Enabled {
+		h(&d.ctx)
+		return
+	}
+	data, frame := d.ctx.now.Data, d.ctx.frame
+	d.lent = append(append(d.lent[:0], data...), frame...)
+	lent := d.lent
+	if data != nil {
+		d.ctx.now.Data = lent[:len(data):len(data)]
+	}
+	if frame != nil {
+		d.ctx.frame = lent[len(data):]
+	}
+	defer func() {
+		for i := range lent {
+			lent[i] = 0xDB
+		}
+		d.lent = nil // a keeper may still hold it: never lend it again
+		d.ctx.now.Data, d.ctx.frame = data, frame
+	}()
+	h(&d.ctx)
+}
+
+// next takes up the next event: one raised by a handler first, then the queue.
+func (d *Dispatcher) next() bool {
+	d.pc, d.prog = 0, nil
+	if len(d.raised) > 0 {
+		r := d.raised[0]
+		d.raised = d.raised[:copy(d.raised, d.raised[1:])]
+		hook, side := d.ctx.now.Hook, d.ctx.now.Side
+		d.ctx.now = Occurrence{Kind: KindCustom, Hook: hook, Side: side, Custom: &r}
+		d.prog = d.plan.custom[hook][side][r.Event.def]
+		d.changed = false
+		return true
+	}
+	if d.head == len(d.queue) {
+		return false
+	}
+	d.ctx.now = d.queue[d.head]
+	d.head++
+	d.prog = d.plan.programs[d.ctx.now.Hook][d.ctx.now.Side][d.ctx.now.Kind]
+	d.changed = false
+	return true
+}
+
+// Call queues a call of h, as if it were registered by reg, under the scene and
+// plan in force. It comes first of all that is queued; nothing may be under way.
+func (d *Dispatcher) Call(h Handler, reg Registration) {
+	assert.That(d.Idle(), "a call is made between events")
+	d.one[0] = op{handler: h, reg: reg.r}
+	if reg.r != nil {
+		d.one[0].event = reg.r.event
+	}
+	d.ctx.now = Occurrence{Kind: KindCustom, Hook: PostTCP}
+	d.prog, d.pc, d.changed = d.one[:], 0, false
+}
+
+// Recovered is called when Run has panicked. It reports whether a handler or
+// filter did; if so, the dispatcher stands behind it, and reg is the handler's
+// registration, or the zero value for a filter, which counts as having said no.
+func (d *Dispatcher) Recovered() (reg Registration, user bool) {
+	if !d.user {
+		return Registration{}, false
+	}
+	d.user = false
+	if o := &d.prog[d.pc-1]; o.filter != nil {
+		d.pc += o.skip - 1
+		return Registration{}, true
+	}
+	return Registration{d.ctx.reg}, true
+}

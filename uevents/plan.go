@@ -1,0 +1,249 @@
+package uevents
+
+import (
+	"math/bits"
+	"slices"
+
+	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/wire"
+)
+
+// kinds is a set of Kind.
+type kinds uint32
+
+// sided are the kinds of event that belong to one side of a flow: a socket that
+// stopped the side does not get them.
+const sided kinds = 1<<KindPacket | 1<<KindRexmit | 1<<KindStateChange | 1<<KindAnomaly | 1<<KindGap | 1<<KindNewData
+
+// Plan is what all sockets together want of a flow, compiled: for each event,
+// hook and side the calls to make, in order. Flows with the same wishes share a
+// plan; it never changes once a flow uses it, except that its owner replaces it
+// as a whole when sockets change.
+type Plan struct {
+	wants    [HookCount][2]kinds
+	programs [HookCount][2][KindCustom]program
+	custom   [HookCount][2]map[*definition]program
+	key      planKey
+	private  bool // holds registrations of one flow alone
+
+	// Sockets is who still takes part. A flow that nobody does is released.
+	Sockets Mask
+	// Reassemble says whether the octets that a side sends are put in order.
+	Reassemble [2]bool
+	// Keep says whether delivered octets stay readable until acknowledged, and
+	// History how many stay longer.
+	Keep    [2]bool
+	History uint64
+	// Stopped says that no socket follows a side any more.
+	Stopped [2]bool
+	// Policy is what the first socket to ask wants; valid iff PolicySet.
+	Policy    buffers.Policy
+	PolicySet bool
+}
+
+// planKey is what makes two flows' plans the same.
+type planKey struct {
+	sockets Mask
+	stopped [2]Mask
+	plain   [2]Mask // sockets that switched reassembly of a side off
+	stream  [2]Mask // sockets that switched it on
+	changes string  // registrations switched on or off, encoded by changeList
+}
+
+// Wants reports whether anybody is to be told of an event of this kind.
+func (p *Plan) Wants(k Kind, h Hook, side wire.Dir) bool { return p.wants[h][side]&(1<<k) != 0 }
+
+// WantsAny reports whether anybody is to be told of anything on the hook.
+func (p *Plan) WantsAny(h Hook, side wire.Dir) bool { return p.wants[h][side] != 0 }
+
+// program is the calls for one event, hook and side, in order.
+type program []op
+
+// op is one step of a program: a handler to call, or a filter to ask and how
+// many steps to leave out if it says no.
+type op struct {
+	handler Handler       // nil iff the step is a filter
+	filter  Filter        // nil iff the step is a handler
+	reg     *registration // valid iff handler
+	event   *definition   // the event that handlers see
+	skip    int           // valid iff filter
+}
+
+// Registrations returns the handlers of the plan, each once.
+func (p *Plan) Registrations() []Registration {
+	var all []Registration
+	add := func(prog program) {
+		for i := range prog {
+			if r := prog[i].reg; r != nil && !slices.Contains(all, Registration{r}) {
+				all = append(all, Registration{r})
+			}
+		}
+	}
+	for hook := range HookCount {
+		for side := range 2 {
+			for _, prog := range p.programs[hook][side] {
+				add(prog)
+			}
+			for _, prog := range p.custom[hook][side] {
+				add(prog)
+			}
+		}
+	}
+	return all
+}
+
+// compile makes the plan of a key under a snapshot.
+func (s *Snapshot) compile(key planKey, local []*registration) *Plan {
+	p := &Plan{key: key, private: len(local) > 0, Sockets: key.sockets & (s.stream | s.raw)}
+	on, off := decodeChanges(key.changes)
+	var regs []*registration
+	for m := p.Sockets; m != 0; m &= m - 1 {
+		sp := s.specs[bits.TrailingZeros64(uint64(m))]
+		for _, r := range sp.regs {
+			if (!r.prepared || slices.Contains(on, r.id)) && !slices.Contains(off, r.id) {
+				regs = append(regs, r)
+			}
+		}
+		for _, r := range local {
+			if r.socket == sp.socket && !slices.Contains(off, r.id) {
+				regs = append(regs, r)
+			}
+		}
+		p.wish(sp)
+	}
+	for side := range p.Stopped {
+		p.Stopped[side] = p.Sockets&^key.stopped[side] == 0 && p.Sockets != 0
+		for hook := range HookCount {
+			p.compileHook(regs, hook, wire.Dir(side))
+		}
+	}
+	p.compileNeeds(s)
+	return p
+}
+
+// wish notes what a socket asks for beside its handlers.
+func (p *Plan) wish(sp *spec) {
+	if sp.keep {
+		p.Keep = [2]bool{true, true}
+		p.History = max(p.History, sp.history)
+	}
+	if sp.policySet && !p.PolicySet {
+		p.Policy, p.PolicySet = sp.policy, true
+	}
+}
+
+// compileHook fills in the programs of one hook and side.
+func (p *Plan) compileHook(regs []*registration, hook Hook, side wire.Dir) {
+	var roots []*definition
+	nodes := map[*definition][]*definition{} // children that somebody hangs on
+	calls := map[*definition][]*registration{}
+	for _, r := range regs {
+		if r.hook != hook || sided&(1<<r.event.kind) != 0 && p.key.stopped[side]&(1<<r.socket.index) != 0 {
+			continue
+		}
+		calls[r.event] = append(calls[r.event], r)
+		d := r.event
+		for ; d.base != nil && !slices.Contains(nodes[d.base], d); d = d.base {
+			nodes[d.base] = append(nodes[d.base], d)
+		}
+		if d.base == nil && !slices.Contains(roots, d) {
+			roots = append(roots, d)
+		}
+	}
+	for _, root := range roots {
+		prog := emit(nil, root, nodes, calls)
+		p.wants[hook][side] |= 1 << root.kind
+		if root.kind != KindCustom {
+			p.programs[hook][side][root.kind] = prog
+			continue
+		}
+		if p.custom[hook][side] == nil {
+			p.custom[hook][side] = map[*definition]program{}
+		}
+		p.custom[hook][side][root] = prog
+	}
+}
+
+// emit appends the steps for an event and those that stand on it: its own
+// handlers, then each child behind its filter, in order of definition.
+func emit(prog program, d *definition, nodes map[*definition][]*definition, calls map[*definition][]*registration) program {
+	for _, r := range calls[d] {
+		prog = append(prog, op{handler: r.handler, reg: r, event: d})
+	}
+	children := nodes[d]
+	slices.SortFunc(children, func(a, b *definition) int { return int(int64(a.order) - int64(b.order)) })
+	for _, child := range children {
+		at := len(prog)
+		prog = append(prog, op{filter: child.filter, event: child})
+		prog = emit(prog, child, nodes, calls)
+		prog[at].skip = len(prog) - at
+	}
+	return prog
+}
+
+// compileNeeds derives what must be done for a flow from what is asked of it.
+func (p *Plan) compileNeeds(s *Snapshot) {
+	for side := range p.Reassemble {
+		var need Mask
+		for m := p.Sockets &^ p.key.stopped[side]; m != 0; m &= m - 1 {
+			i := bits.TrailingZeros64(uint64(m))
+			sp := s.specs[i]
+			bit := Mask(1) << i
+			on := sp.keep || p.key.stream[side]&bit != 0 || p.hasSocketOn(uint8(i), wire.Dir(side))
+			if on && (!sp.noReassembly[side] || p.key.stream[side]&bit != 0) && p.key.plain[side]&bit == 0 {
+				need |= bit
+			}
+		}
+		p.Reassemble[side] = need != 0
+		d := wire.Dir(side)
+		if p.Wants(KindRexmit, PreTCP, d) || p.Wants(KindRexmit, PostTCP, d) {
+			p.Reassemble[side], p.Keep[side] = true, true // to compare with what came first
+		}
+		p.Keep[side] = p.Keep[side] && p.Reassemble[side]
+		p.dropUnwanted(side, need)
+	}
+}
+
+// hasSocketOn reports whether a socket has handlers on the stream of a side.
+func (p *Plan) hasSocketOn(socket uint8, side wire.Dir) bool {
+	for _, k := range [...]Kind{KindNewData, KindGap, KindRexmit} {
+		for hook := range HookCount {
+			for _, o := range p.programs[hook][side][k] {
+				if o.reg != nil && o.reg.socket.index == socket {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// dropUnwanted takes the stream events of a side away from sockets that have
+// switched its reassembly off, though others still have it on.
+func (p *Plan) dropUnwanted(side int, need Mask) {
+	for _, k := range [...]Kind{KindNewData, KindGap} {
+		prog := p.programs[PostTCP][side][k]
+		kept := 0
+		for i := range prog {
+			if o := &prog[i]; o.reg != nil && need&(1<<o.reg.socket.index) == 0 {
+				o.handler = nil // a step that is neither is passed over
+			} else if o.reg != nil {
+				kept++
+			}
+		}
+		if kept == 0 {
+			p.programs[PostTCP][side][k] = nil
+			p.wants[PostTCP][side] &^= 1 << k
+		}
+	}
+}
+
+// allows reports whether a handler is still part of the plan for a side.
+func (p *Plan) allows(r *registration, k Kind, side wire.Dir) bool {
+	bit := Mask(1) << r.socket.index
+	if p.Sockets&bit == 0 || sided&(1<<k) != 0 && p.key.stopped[side]&bit != 0 {
+		return false
+	}
+	_, off := decodeChanges(p.key.changes)
+	return !slices.Contains(off, r.id)
+}
