@@ -213,13 +213,12 @@ func (d *slowDatagram) take(n slowPiece, total int, final bool, policy Policy) (
 	before := d.octets()
 	added, held, differs, replaced := 0, 0, false, false
 	for i, b := range n.b {
-		was, ok := before[n.off+i]
-		if !ok {
+		if at := n.off + i; at >= len(before) || before[at] < 0 {
 			added++
-			continue
+		} else {
+			held++
+			differs = differs || before[at] != int16(b)
 		}
-		held++
-		differs = differs || was != b
 	}
 	switch policy {
 	case Last:
@@ -240,7 +239,7 @@ func (d *slowDatagram) take(n slowPiece, total int, final bool, policy Policy) (
 	}
 	after := d.octets()
 	for at, b := range before {
-		replaced = replaced || after[at] != b
+		replaced = replaced || b >= 0 && after[at] != b
 	}
 	if differs {
 		odd |= AnomalyConflict
@@ -305,17 +304,21 @@ func (d *slowDatagram) add(n slowPiece) {
 
 // cutAt takes the octets from end on away and reports whether there were any.
 func (d *slowDatagram) cutAt(end int) bool {
-	all := len(d.octets())
+	longer := len(d.octets()) > end
 	d.subtract(slowPiece{end, make([]byte, 1<<17)})
-	return len(d.octets()) != all
+	return longer
 }
 
-func (d *slowDatagram) octets() map[int]byte {
-	m := map[int]byte{}
+// octets returns every octet of the pieces at its place, -1 where there is none.
+func (d *slowDatagram) octets() []int16 {
+	var all []int16
 	for _, p := range d.pieces {
-		for i, b := range p.b {
-			m[p.off+i] = b
+		for len(all) < p.off {
+			all = append(all, -1)
+		}
+		for _, b := range p.b {
+			all = append(all, int16(b))
 		}
 	}
-	return m
+	return all
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 	"unsafe"
@@ -439,6 +440,12 @@ func TestEndConflict(t *testing.T) {
 		"octets held behind the end": {[]piece{
 			{off: 8, octets: text(1, 3000), more: true}, {off: 1016, octets: text(1, 8)}, {octets: text(1, 8), more: true},
 		}, 1024},
+		"octets held in pages behind the end": {[]piece{
+			{off: 8, octets: text(1, 4000), more: true}, {off: 1000, octets: text(1, 9)}, {octets: text(1, 8), more: true},
+		}, 1009},
+		"an empty end behind the end": {[]piece{
+			{off: 8, octets: text(1, 8)}, {off: 64}, {octets: text(1, 8), more: true},
+		}, 16},
 		"octets that come behind the end": {[]piece{
 			{off: 8, octets: text(1, 8)}, {off: 16, octets: text(1, 8), more: true}, {octets: text(1, 24), more: true},
 		}, 16},
@@ -479,6 +486,16 @@ func TestCut(t *testing.T) {
 	packet, v = p.insert(t, piece{host: 1, octets: text(1, 16), more: true}, 0)
 	if len(packet) != 20+24 || v.Marks != 0 || v.Datagram != AnomalyTruncated|AnomalyOverlap {
 		t.Fatalf("%d octets, %+v", len(packet), v)
+	}
+}
+
+// TestCutBehindCut: what comes for the part that the capture cut off the end is
+// neither taken nor called a conflict.
+func TestCutBehindCut(t *testing.T) {
+	p := newPair(Config{})
+	p.insert(t, piece{host: 1, off: 16, octets: text(1, 100), cut: 60}, 0)
+	if _, v := p.insert(t, piece{host: 1, off: 80, octets: text(1, 16), more: true}, 0); v != (Verdict{Disposition: Duplicate}) {
+		t.Fatalf("%+v", v)
 	}
 }
 
@@ -580,6 +597,56 @@ func TestLimitSparesTheNewest(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	table.check(t)
+}
+
+// TestLimitEvictsTheOldest of both families.
+func TestLimitEvictsTheOldest(t *testing.T) {
+	for _, versions := range [][3]uint8{{4, 6, 4}, {4, 6, 6}, {6, 4, 4}, {6, 4, 6}} {
+		table := New(Config{Datagrams: 2})
+		for i, version := range versions {
+			insert(table, piece{version: version, host: uint8(i), octets: text(1, 8), more: true}, int64(i))
+		}
+		p, data := piece{version: versions[0], host: 0, off: 8, octets: text(1, 8)}.make()
+		if packet, _ := table.Insert(&p, data, 3); packet != nil {
+			t.Errorf("%v: the oldest was not evicted", versions)
+		}
+		p, data = piece{version: versions[2], host: 2, off: 8, octets: text(1, 8)}.make()
+		if packet, _ := table.Insert(&p, data, 3); packet == nil {
+			t.Errorf("%v: the youngest was evicted", versions)
+		}
+	}
+}
+
+// TestRandomUnderLimits inserts fragments of many datagrams, out of order and
+// repeated, into tables that are too small for them: the table stays consistent,
+// and what comes out is what went in.
+func TestRandomUnderLimits(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	completed := 0
+	for round := range 8 {
+		table := New(Config{Octets: octetsMin, Datagrams: 8 << (round % 3), Fragments: 12, Seed: uint64(round)})
+		for i := range 4000 {
+			id := random.Uint32N(24)
+			whole := text(byte(id), 8+int(id)*700)
+			pieces := split(piece{version: 4 + uint8(id)%2*2, host: uint8(id), id: id}, whole, 8*(1+int(id)*12))
+			packet, _ := insert(table, pieces[random.IntN(len(pieces))], int64(i)*second/50)
+			if packet != nil {
+				completed++
+				if !bytes.HasSuffix(packet, whole) || len(packet) != len(whole)+20+20*int(id%2) {
+					t.Fatalf("datagram %d comes out as %d octets", id, len(packet))
+				}
+			}
+			if s := table.Stats(); s.Received != s.Disposed() || s.Octets > octetsMin {
+				t.Fatalf("%+v", s)
+			}
+			if i%32 == 0 {
+				table.check(t)
+			}
+		}
+	}
+	if completed < 100 {
+		t.Errorf("only %d datagrams completed", completed)
+	}
 }
 
 // TestFloodSparesOthers: datagrams that come while a flood of fragments that
