@@ -29,32 +29,41 @@ func (s *Segment) readOptions(b []byte, n int) {
 		s.Opts = OptTimestamp
 		return
 	}
-	for at := 0; at < len(b); {
-		switch b[at] {
-		case kindEnd:
-			return
-		case kindNOP:
-			at++
-			continue
-		}
-		if at+1 == n {
+	for len(b) > 0 {
+		kind, v, l := nextOption(b, n)
+		if l < 0 {
 			s.Opts |= OptMalformed
+		}
+		if l <= 0 {
 			return
 		}
-		if at+1 >= len(b) {
-			return
-		}
-		l := int(b[at+1])
-		if l < 2 || at+l > n {
-			s.Opts |= OptMalformed
-			return
-		}
-		if at+l > len(b) {
-			return
-		}
-		s.readOption(b[at], b[at+2:at+l])
-		at += l
+		s.readOption(kind, v)
+		b, n = b[l:], n-l
 	}
+}
+
+// nextOption returns the kind and the value of the option that b begins with,
+// and its length: 0 where the list ends or was cut by the snaplen, -1 where the
+// option does not fit into the n octets that the header has left for options.
+func nextOption(b []byte, n int) (kind uint8, v []byte, length int) {
+	switch {
+	case b[0] == kindEnd:
+		return kindEnd, nil, 0
+	case b[0] == kindNOP:
+		return kindNOP, nil, 1
+	case n < 2:
+		return b[0], nil, -1
+	case len(b) < 2:
+		return b[0], nil, 0
+	}
+	length = int(b[1])
+	switch {
+	case length < 2 || length > n:
+		return b[0], nil, -1
+	case length > len(b):
+		return b[0], nil, 0
+	}
+	return b[0], b[2:length], length
 }
 
 // readOption reads one option of the given kind from its value. One whose

@@ -119,3 +119,21 @@ func (p *Packet) Dst() netip.AddrPort { return p.Key.Endpoint(p.Sender ^ 1) }
 func (p *Packet) Payload(data []byte) []byte {
 	return data[p.PayloadOff : p.PayloadOff+p.Captured]
 }
+
+// Network returns the octets from the innermost IP header on, to the end of the
+// frame: a view of IPv4 or IPv6, by Key.Version. It is nil if there is none.
+func (p *Packet) Network(data []byte) []byte {
+	if p.Key.Version == 0 {
+		return nil
+	}
+	return data[p.NetworkOff:]
+}
+
+// Transport returns the octets from the header behind the IP header on, to the
+// end of what was captured of the packet. It is nil if there is none.
+func (p *Packet) Transport(data []byte) []byte {
+	if p.Outcome != Whole {
+		return nil
+	}
+	return data[p.TransportOff : p.PayloadOff+p.Captured]
+}
