@@ -1,0 +1,70 @@
+package tcpfsm
+
+import "github.com/mbox-stack/mbox/wire"
+
+// sentRST shows a RST to its sender. There are two kinds. One says that its
+// sender has no connection (any more): ABORT, or an answer in CLOSED. With the
+// other an endpoint in SYN-SENT or LISTEN answers a bad ACK, and stays where it
+// is (RFC 9293 §3.10.7.2 second, §3.10.7.3 first).
+func (t *turn) sentRST() {
+	snd := t.snd
+	snd.set(factRST)
+	if t.seg.Len > 0 {
+		t.strange(RSTWithData)
+	}
+	t.reset = t.resets()
+	if t.reset && snd.state != SynSent && snd.state != Listen {
+		t.delta.Anomalies |= snd.apply(1 << sndRST)
+	}
+}
+
+// resets reports whether the receiver accepts the RST: in SYN-SENT by its ACK,
+// else by its sequence number.
+func (t *turn) resets() bool {
+	rcv, seg := t.rcv, t.seg
+	if rcv.state != SynSent {
+		return t.fits()
+	}
+	if seg.Flags.Has(wire.ACK) && rcv.has(factKnown) &&
+		rcv.sndUNA.Less(seg.Ack) && seg.Ack.LessEq(rcv.sndNXT) {
+		return true
+	}
+	t.strange(RSTInvalidAck)
+	return false
+}
+
+// fits reports whether the RST stands where the receiver accepts one. RFC 5961
+// §3.2 asks for exactly RCV.NXT, which may be what the receiver has said last,
+// or what we take it to have received; the middle also accepts the end of what
+// it has seen. Elsewhere in the window the receiver sends a challenge ACK.
+func (t *turn) fits() bool {
+	snd, rcv, seq := t.snd, t.rcv, t.seg.Seq
+	switch {
+	case !snd.has(factKnown):
+		return true // nothing is known that it could contradict
+	case seq == rcv.rcvNXT, seq == snd.sndUNA:
+		return true
+	case seq == snd.sndNXT && !t.rules.Strict:
+		return true
+	case snd.has(factStale) && seq == snd.otherISS+1:
+		return true // it answers a SYN,ACK that acknowledges an older SYN
+	}
+	inWindow := rcv.rcvNXT.LessEq(seq) && seq.Less(rcv.limit())
+	switch {
+	case inWindow && !snd.has(factSeen):
+		return true // we know its SND.NXT only from what the peer has received
+	case t.c.marks&markOver != 0:
+	case inWindow:
+		t.strange(SuspectedRSTInject)
+	default:
+		t.strange(RSTOutOfWindow)
+	}
+	return false
+}
+
+// receivedRST tells the receiver of a RST that it accepts.
+func (t *turn) receivedRST() {
+	if t.reset {
+		t.told.add(rcvRST)
+	}
+}
