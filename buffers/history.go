@@ -75,15 +75,19 @@ func (a *Arena) retireOldest(h *hold, slot wire.Slot) uint64 {
 }
 
 // keep retains octets that were just delivered from a segment, as far as the
-// budgets let it.
+// budgets let it. Blocks are as large as the history so far, or as the octets
+// need: a stream that retains little has little memory.
 func (a *Arena) keep(s *Stream, h *hold, slot wire.Slot, off uint64, data []byte) {
 	n := a.extend(h, off, data)
 	off, data = off+uint64(n), data[n:]
 	for len(data) > 0 {
 		n := min(len(data), chunkOctets)
 		room := max(n, int(min(h.history, historyBlock)))
-		if a.room(s, h, slot, chargeFor(room)) != ReasonNone {
-			return
+		if a.fits(s, h, slot, chargeFor(room)) != ReasonNone {
+			room = n // a smaller block costs less history
+			if a.room(s, h, slot, chargeFor(room)) != ReasonNone {
+				return
+			}
 		}
 		at := a.addRoom(h, slot, off, 0, uint32(n), uint32(room))
 		copy(a.octets(a.pieces.At(at)), data)

@@ -31,18 +31,21 @@ func (a *Arena) discharge(h *hold, slot wire.Slot, octets uint64) {
 	a.slots[slot].used -= octets
 }
 
-// room reports whether the budgets of s let it have more memory, after giving
-// up as much of its history, oldest first, as that takes.
+// fits says which budget of s does not let it have more memory.
+func (a *Arena) fits(s *Stream, h *hold, slot wire.Slot, octets uint64) Reason {
+	switch b := &a.slots[slot]; {
+	case h.charged+octets > a.Cap(s):
+		return ReasonFlowCap
+	case b.used+octets > b.allowed:
+		return ReasonAllowance
+	}
+	return ReasonNone
+}
+
+// room is fits after giving up as much history of s, oldest first, as it takes.
 func (a *Arena) room(s *Stream, h *hold, slot wire.Slot, octets uint64) Reason {
-	limit := a.Cap(s)
 	for {
-		why := ReasonNone
-		switch b := &a.slots[slot]; {
-		case h.charged+octets > limit:
-			why = ReasonFlowCap
-		case b.used+octets > b.allowed:
-			why = ReasonAllowance
-		}
+		why := a.fits(s, h, slot, octets)
 		if why == ReasonNone || h.history == 0 {
 			return why
 		}
