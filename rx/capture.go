@@ -113,6 +113,9 @@ func (c *Capture) Next(out *Chunk) error {
 			c.end = c.advance()
 			continue
 		}
+		if c.stopped() {
+			break
+		}
 		frames, need, bad := c.cut()
 		if len(frames) > 0 {
 			c.read += uint64(len(frames))
@@ -128,6 +131,19 @@ func (c *Capture) Next(out *Chunk) error {
 		}
 	}
 	return c.end
+}
+
+// stopped reports whether the source has been closed, and then lets go of the
+// open file.
+func (c *Capture) stopped() bool {
+	select {
+	case <-c.closed:
+		c.finish(nil)
+		c.end = ErrClosed
+		return true
+	default:
+		return false
+	}
 }
 
 // survey looks for all files, so that a mistyped name is told before hours of
@@ -204,14 +220,7 @@ func (c *Capture) fault(offset int64, kind error, detail string) error {
 // as many.
 func (c *Capture) fetch(need int) {
 	err := c.win.fill(c.in, need)
-	select {
-	case <-c.closed: // whatever the read says now, it was we who broke it
-		c.finish(nil)
-		c.end = ErrClosed
-		return
-	default:
-	}
-	if err == nil {
+	if err == nil || c.stopped() { // whatever a read says then, it was Close that broke it
 		return
 	}
 	left := len(c.win.unread())

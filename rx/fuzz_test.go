@@ -6,10 +6,13 @@ import (
 	"io"
 	"testing"
 	"testing/iotest"
+
+	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/frag"
 )
 
-// checkTwin holds what Capture makes of data, by reads of any size through
-// short and long blocks, against the slow twin.
+// checkTwin holds what Capture makes of data, an octet at a time through short
+// blocks and at once through longer ones, against the slow twin.
 func checkTwin(t *testing.T, data []byte) {
 	t.Helper()
 	want, whole := slowRead(data)
@@ -85,4 +88,28 @@ func TestSpoiltAnywhere(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzReceive takes arbitrary octets as a capture all the way to the shards: no
+// frame vanishes, and each shard gets its frames in order.
+func FuzzReceive(f *testing.F) {
+	frames := traffic(40)
+	f.Add(pack(binary.LittleEndian, magicNano, 1, frames))
+	f.Add(pack(binary.LittleEndian, magicNano, 101, frames))
+	for _, s := range seeds(f) {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		o := Options{BatchFrames: 3, Fragments: frag.Config{Datagrams: 2, Fragments: 4}}
+		shards, _, _ := run(t, bytesCapture(1000, data), 2, o, true) // balanced checks the counters
+		for _, s := range shards {
+			for i := 1; i < len(s.frames); i++ {
+				a, b := &s.frames[i-1], &s.frames[i]
+				inOrder := a.Number < b.Number || a.Number == b.Number && a.Role == buffers.RoleRaw && b.Role == buffers.RoleDatagram
+				if !inOrder || b.Clock < a.Clock {
+					t.Fatalf("frame %d (%d) at %d follows %d (%d) at %d", b.Number, b.Role, b.Clock, a.Number, a.Role, a.Clock)
+				}
+			}
+		}
+	})
 }

@@ -215,6 +215,7 @@ func TestPcapngDamage(t *testing.T) {
 			w.section(binary.LittleEndian)
 			w.port(capturePort{link: 1, resolution: 6})
 			w.enhanced(0, 1, 4, []byte("good"))
+			w.block(5, make([]byte, 1000)) // passed over, in many blocks of memory
 			at := len(w.out)
 			tc.do(w)
 			got, err := drain(t, bytesCapture(64, w.out))

@@ -72,6 +72,7 @@ type Receiver struct {
 	filter func(*wire.Packet, []byte) bool
 	tap    func(*Frame)
 	passed uint64 // frames that the filter let through
+	warmed uint64 // sum of what warm touched
 	limit  uint64
 	wait   bool // the source can wait for the shards
 	raw    atomic.Bool
@@ -84,7 +85,9 @@ type Receiver struct {
 	counts Counters
 	board  *board
 	src    Source
-	link   wire.LinkType // of the first frame
+
+	unknown uint64        // frames of link types that the parser does not know
+	link    wire.LinkType // of the first of those
 }
 
 // NewReceiver returns a receiver of src that feeds one shard through each of
@@ -178,10 +181,10 @@ func (r *Receiver) sated() bool { return r.limit > 0 && r.passed >= r.limit }
 // unreadable returns an error if there were frames, and the link type of every
 // one of them is unknown.
 func (r *Receiver) unreadable() error {
-	if n := r.counts.Frames; n == 0 || r.counts.Refused[wire.UnknownLink] != n {
+	if r.unknown == 0 || r.unknown < r.counts.Frames {
 		return nil
 	}
-	e := &LinkError{Link: r.link, Frames: r.counts.Frames}
+	e := &LinkError{Link: r.link, Frames: r.unknown}
 	if s, ok := r.src.(fmt.Stringer); ok {
 		e.Source = s.String()
 	}
@@ -195,6 +198,9 @@ func (r *Receiver) take(c *Chunk) {
 	for i := range c.Frames {
 		if r.sated() {
 			break
+		}
+		if i%warmFrames == 0 {
+			r.warmed += warm(c.Frames[i:min(i+warmFrames, len(c.Frames))])
 		}
 		r.receive(&c.Frames[i])
 		if r.sinceFrames >= stepFrames || r.sinceOctets >= stepOctets {
@@ -213,6 +219,27 @@ func (r *Receiver) take(c *Chunk) {
 	c.Release()
 }
 
+// warmFrames is how many frames are warmed up at a time: about as many misses
+// as a core has under way at once.
+const warmFrames = 16
+
+// warm looks at the headers of frames, so that the misses of many overlap: one
+// by one, they are what a packet costs (BenchmarkReceiver: 145 ns a packet from
+// memory without this, 88 with it, 66 from a warm cache). The sum is of no use
+// but to be computed.
+func warm(frames []Frame) (sum uint64) {
+	for i := range frames {
+		if d := frames[i].Data; len(d) > warmOctets {
+			sum += uint64(d[0]) + uint64(d[warmOctets])
+		}
+	}
+	return sum
+}
+
+// warmOctets is where the TCP header of most frames ends: with the first octet,
+// that is both cache lines that the parser reads.
+const warmOctets = 65
+
 // receive takes one frame. Nothing here allocates, blocks (but for the wait of
 // a capture) or reads a clock.
 //
@@ -229,8 +256,9 @@ func (r *Receiver) receive(raw *Frame) {
 	f := r.guess.frame(r.pool)
 	p := &f.Packet
 	r.parser.Parse(p, raw.Link, raw.Data)
-	if p.Outcome != wire.Fragment && r.filter != nil && !r.filter(p, raw.Data) {
+	if r.filter != nil && p.Outcome != wire.Fragment && !r.filter(p, raw.Data) {
 		r.counts.Filtered++
+		r.unknownLink(p, raw)
 		return
 	}
 	r.passed++
@@ -243,17 +271,21 @@ func (r *Receiver) receive(raw *Frame) {
 	case wire.Fragment:
 		r.fragment(f, raw)
 	default:
-		r.refuse(f, raw)
+		r.counts.refuse(p.Outcome)
+		r.unknownLink(p, raw)
+		r.untracked(f, raw)
 	}
 }
 
-// refuse counts a frame with nothing to track. f has its packet.
-func (r *Receiver) refuse(f *buffers.Frame, raw *Frame) {
-	if r.counts.Frames == 1 {
+// unknownLink notes a frame of a link type that the parser does not know.
+func (r *Receiver) unknownLink(p *wire.Packet, raw *Frame) {
+	if p.Outcome != wire.UnknownLink {
+		return
+	}
+	if r.unknown == 0 {
 		r.link = raw.Link
 	}
-	r.counts.refuse(f.Packet.Outcome)
-	r.untracked(f, raw)
+	r.unknown++
 }
 
 // untracked delivers a frame to raw sockets, if there are any, by way of the

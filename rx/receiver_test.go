@@ -459,6 +459,10 @@ func TestUnsupportedLinkType(t *testing.T) {
 	if err == nil || err.Error() != want || c.Refused[wire.UnknownLink] != 3 {
 		t.Errorf("error %v, want %s", err, want)
 	}
+	none := Options{Filter: func(*wire.Packet, []byte) bool { return false }}
+	if _, _, err := run(t, File(path), 1, none, false); err == nil || err.Error() != want {
+		t.Errorf("with a filter: error %v, want %s", err, want)
+	}
 	frames[1].Link = wire.LinkEthernet
 	if _, _, err := run(t, NewMemory(frames...), 1, Options{}, false); err != nil {
 		t.Error(err)
