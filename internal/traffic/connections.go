@@ -74,10 +74,10 @@ func Lossy(seed uint64, connections int) Config {
 const startDefaultNs = 1772442000 * int64(time.Second)
 
 // The limits of a description. Connections must have distinct addresses and
-// ports; a message must fit in the window where nothing acknowledges its parts;
+// ports, of which a site has 3.2 billion, and be counted in an int; a message must fit in the window where nothing acknowledges its parts;
 // a stream's offsets must not wrap.
 const (
-	connectionsMax = hostsPerSite * portsPerHost * 256
+	connectionsMax = 1<<31 - 1
 	concurrentMax  = 1 << 22
 	segmentMax     = 1<<16 - 1 - 120 // an IPv4 packet with both headers at their longest
 	streamMax      = 1 << 30

@@ -59,7 +59,7 @@ func lostAndRepaired(s *script, ns int64) {
 			Seq: t.seq[wire.ToServer], Flags: wire.ACK, Opts: wire.OptSACK, SACK: []craft.SACKBlock{{Left: c.seq, Right: c.end()}},
 		}, nil)
 	}
-	for _, c := range []cut{late, behind} {
+	for _, c := range []piece{late, behind} {
 		t.wait(200 * time.Millisecond).put(c)
 		t.ack(wire.ToServer)
 	}
@@ -169,7 +169,7 @@ func closedTogether(s *script, ns int64) {
 	seen := t.got
 	for _, d := range []wire.Dir{wire.ToServer, wire.ToClient} {
 		t.emit(d, craft.TCP{Seq: t.seq[d], Ack: seen[d], Flags: wire.FIN | wire.ACK}, nil)
-		t.arrive(cut{dir: d, seq: t.seq[d], flags: wire.FIN})
+		t.arrive(piece{dir: d, seq: t.seq[d], flags: wire.FIN})
 		t.seq[d]++
 	}
 	t.wait(8 * time.Millisecond).ack(wire.ToServer).ack(wire.ToClient)

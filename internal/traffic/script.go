@@ -44,7 +44,7 @@ type talk struct {
 	got    [2]wire.Seq   // what sender d has received of the other's stream
 	wnd    [2]uint16
 	mss    int
-	early  []cut // pieces whose receivers still lack what comes before them
+	early  []piece // pieces whose receivers still lack what comes before them
 	text   [2]heldText
 }
 
@@ -62,15 +62,15 @@ func (t fullTexts) appendText(dst []byte, d wire.Dir, off, n uint64) []byte {
 	return append(dst, t[d].octets[off:off+n]...)
 }
 
-// cut is a piece of text that has its sequence number.
-type cut struct {
+// piece is text of a stream that has its sequence number.
+type piece struct {
 	seq   wire.Seq
 	text  []byte
 	flags wire.Flags
 	dir   wire.Dir
 }
 
-func (c *cut) end() wire.Seq {
+func (c *piece) end() wire.Seq {
 	seg := wire.Segment{Seq: c.seq, Len: uint32(len(c.text)), Flags: c.flags}
 	return seg.End()
 }
@@ -96,14 +96,14 @@ func (t *talk) wait(d time.Duration) *talk {
 }
 
 // put sends a piece, which arrives.
-func (t *talk) put(c cut) {
+func (t *talk) put(c piece) {
 	t.emit(c.dir, craft.TCP{Seq: c.seq, Flags: c.flags}, c.text)
 	t.arrive(c)
 }
 
 // unseen has a piece arrive without passing the capture: the stream that can be
 // read from the frames ends before it.
-func (t *talk) unseen(c cut) {
+func (t *talk) unseen(c piece) {
 	h := &t.text[c.dir]
 	h.octets, h.broken = h.octets[:c.seq.Diff(h.first)], true
 	t.script.flows[t.flow].Octets[c.dir] = uint64(len(h.octets))
@@ -112,7 +112,7 @@ func (t *talk) unseen(c cut) {
 
 // arrive notes what a piece's receiver has now: the piece, and those that came
 // before their turn.
-func (t *talk) arrive(c cut) {
+func (t *talk) arrive(c piece) {
 	t.early = append(t.early, c)
 	for i := 0; i < len(t.early); i++ {
 		e := t.early[i]
@@ -146,12 +146,12 @@ func (t *talk) emit(d wire.Dir, h craft.TCP, text []byte) {
 
 // cut cuts text of a stream into pieces, for the caller to put in whatever
 // order, and records it as what the stream holds.
-func (t *talk) cut(d wire.Dir, text []byte) []cut {
-	var pieces []cut
+func (t *talk) cut(d wire.Dir, text []byte) []piece {
+	var pieces []piece
 	t.record(d, text)
 	for len(text) > 0 {
 		n := min(len(text), t.mss)
-		c := cut{dir: d, seq: t.seq[d], text: text[:n], flags: wire.ACK}
+		c := piece{dir: d, seq: t.seq[d], text: text[:n], flags: wire.ACK}
 		if text = text[n:]; len(text) == 0 {
 			c.flags |= wire.PSH
 		}
@@ -190,7 +190,7 @@ func (t *talk) syn(d wire.Dir, flags wire.Flags) {
 	}
 	t.got[d.Reverse()] = t.seq[d] + 1
 	t.emit(d, h, nil)
-	t.arrive(cut{dir: d, seq: t.seq[d], flags: flags})
+	t.arrive(piece{dir: d, seq: t.seq[d], flags: flags})
 }
 
 // ack sends an acknowledgement of all that has arrived.
@@ -214,7 +214,7 @@ func (t *talk) say(d wire.Dir, text string) *talk {
 
 // fin ends the stream of one side, which the other acknowledges.
 func (t *talk) fin(d wire.Dir) *talk {
-	t.put(cut{dir: d, seq: t.seq[d], flags: wire.FIN | wire.ACK})
+	t.put(piece{dir: d, seq: t.seq[d], flags: wire.FIN | wire.ACK})
 	t.seq[d]++
 	return t.ack(d.Reverse())
 }

@@ -301,7 +301,7 @@ func TestMerge(t *testing.T) {
 }
 
 func TestSitesDoNotMeet(t *testing.T) {
-	a, b := Pages(1, 600), Pages(1, 600)
+	a, b := Pages(1, 6000), Pages(1, 6000)
 	b.Site = 1
 	seen := map[[2]netip.AddrPort]bool{}
 	for _, c := range []Config{a, b} {
@@ -309,11 +309,11 @@ func TestSitesDoNotMeet(t *testing.T) {
 			seen[[2]netip.AddrPort{f.Client, f.Server}] = true
 		}
 	}
-	if len(seen) != 1200 {
-		t.Errorf("%d pairs of endpoints for 1200 connections", len(seen))
+	if len(seen) != 12_000 {
+		t.Errorf("%d pairs of endpoints for 12,000 connections", len(seen))
 	}
-	end := Config{}
-	if last, first := end.endpoints(connectionsMax-1), end.endpoints(hostsPerSite*portsPerHost*255); last == first || last[0].Addr().As4()[2] != 255 {
+	last := a.endpoints(connectionsMax)
+	if first := a.endpoints(connectionsMax % (hostsPerSite * portsPerHost)); last[0].Port() != first[0].Port() || last == first {
 		t.Errorf("the last connection is between %v", last)
 	}
 }
@@ -332,6 +332,31 @@ func TestDemo(t *testing.T) {
 	for f := range d.Flows() {
 		if f.Note == "" {
 			t.Errorf("%v has no note", f.Client)
+		}
+	}
+}
+
+// RFC 9293 §3.10.7.4, fifth step: in whatever order pieces arrive, what is
+// acknowledged is all that has come without a hole.
+func TestTalkAcknowledgesWhatHasArrived(t *testing.T) {
+	for order := range 4 * 4 * 4 * 4 {
+		talk := (&script{}).talk(0, at(ada, 1), at(news, 2), "")
+		talk.mss = 10
+		pieces := talk.cut(wire.ToServer, make([]byte, 35))
+		first, came := pieces[0].seq, [4]bool{}
+		for _, i := range [4]int{order & 3, order >> 2 & 3, order >> 4 & 3, order >> 6} {
+			talk.put(pieces[i])
+			came[i] = true
+			want := first
+			for n, c := range pieces {
+				if !came[n] {
+					break
+				}
+				want = c.end()
+			}
+			if got := talk.got[wire.ToClient]; got != want {
+				t.Fatalf("order %08b: %d octets acknowledged, want %d", order, got.Diff(first), want.Diff(first))
+			}
 		}
 	}
 }
