@@ -2,36 +2,48 @@ package wire
 
 import "testing"
 
-// The frames that the parser is measured on.
-var benchFrames = []struct {
-	name  string
-	frame []byte
-}{
-	{"tcp4", craftTCP4(nil)},
-}
-
-func craftTCP4(_ []byte) []byte {
-	b := make([]byte, 64)
-	b[12] = 8
-	b[14] = 0x45
-	b[17] = 50
-	b[22] = 64
-	b[23] = 6
-	b[29] = 1
-	b[33] = 2
-	b[46] = 0x50
-	return b
+// benchFrames are what the parser is measured on.
+func benchFrames() []frame {
+	bare := ether(0x0800, ip(client4.Addr(), server4.Addr(), ProtoTCP, tcp(client4, server4, nil, "")))
+	return []frame{
+		{name: "tcp4", data: join(bare, zeros(64-len(bare)))},
+		{name: "tcp4-timestamps", data: ether(0x0800, inner4)},
+		{name: "tcp6-timestamps", data: ether(0x86dd, inner6)},
+		{name: "udp4", data: ether(0x0800, over4(ProtoUDP, udp(40000, 53, zeros(40))))},
+		{name: "vlan", data: ether(0x8100, vlan(100, 0x0800, inner4))},
+		{name: "vxlan", data: udpFrame(4789, "\x08\x00\x00\x00\x00\x00\x2a\x00", ether(0x0800, inner4))},
+	}
 }
 
 func BenchmarkParse(b *testing.B) {
-	for _, f := range benchFrames {
+	for _, f := range benchFrames() {
 		b.Run(f.name, func(b *testing.B) {
 			var ps Parser
 			var p Packet
 			b.ReportAllocs()
 			for b.Loop() {
-				ps.Parse(&p, LinkEthernet, f.frame)
+				ps.Parse(&p, LinkEthernet, f.data)
 			}
 		})
+	}
+}
+
+func BenchmarkHash(b *testing.B) {
+	for _, f := range []frame{{name: "ip4", data: inner4}, {name: "ip6", data: inner6}} {
+		b.Run(f.name, func(b *testing.B) {
+			p := parse(Parser{}, LinkRaw, f.data)
+			for b.Loop() {
+				p.Key.Hash(1)
+			}
+		})
+	}
+}
+
+func BenchmarkVerifyTransport(b *testing.B) {
+	data := ip(client4.Addr(), server4.Addr(), ProtoTCP, tcp(client4, server4, tcpOptions, string(zeros(1400))))
+	p := parse(Parser{}, LinkRaw, data)
+	b.SetBytes(int64(len(data) - 20))
+	for b.Loop() {
+		VerifyTransport(&p, data)
 	}
 }

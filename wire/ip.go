@@ -79,7 +79,7 @@ func (w *walk) ipv6() Layer {
 	b = b[ipv6Len:]
 	n, next := int(binary.BigEndian.Uint16(h[4:])), Proto(h[6])
 	marks := Marks(0)
-	if n == 0 {
+	if n == 0 && len(b) > 0 {
 		switch jumbo := jumboLen(b); {
 		case next != ProtoHopByHop:
 			n, marks = len(b), MarkLengthZero

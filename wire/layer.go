@@ -81,9 +81,9 @@ const (
 	layerIP
 )
 
-// layers gives each Layer its name, and says whether Encap writes it: headers
+// layerRules gives each Layer its name, and says whether Encap writes it: headers
 // that say how a packet travels, not those that each frame has anyway.
-var layers = [layerCount]struct {
+var layerRules = [layerCount]struct {
 	name  string
 	encap bool
 }{
@@ -150,7 +150,7 @@ var layers = [layerCount]struct {
 // String returns the layer's name, as Encap writes it.
 func (l Layer) String() string {
 	if l < layerCount {
-		return layers[l].name
+		return layerRules[l].name
 	}
 	return "layer-" + decimal(uint16(l))
 }
@@ -162,13 +162,13 @@ func (p *Packet) Encap() string {
 	var b strings.Builder
 	tags := uint8(0)
 	for _, l := range p.Stack[:p.Depth] {
-		if !layers[l].encap {
+		if !layerRules[l].encap {
 			continue
 		}
 		if b.Len() > 0 {
 			b.WriteByte('/')
 		}
-		b.WriteString(layers[l].name)
+		b.WriteString(layerRules[l].name)
 		if l == LayerVLAN {
 			if tags < vlanMax {
 				b.WriteString(decimal(p.VLANs[tags]))
