@@ -24,6 +24,9 @@ const (
 	fastRetransmitAfter = 3
 	retransmitTimeout   = 200 * time.Millisecond
 	lateByMax           = 3 // segments
+	// heldMax is how many segments are late at a time, as if the sender's window
+	// allowed no more: further ones are in time, so that planning stays linear.
+	heldMax = 16
 )
 
 // planner plans whole connections, one after the other: a simulation of two
@@ -96,9 +99,9 @@ func (p *planner) message(d wire.Dir, octets uint32) {
 			s.flags |= wire.PSH
 		}
 		switch chance := p.rng.Float64(); {
-		case chance < p.Lost:
+		case chance < p.Lost && len(p.held) < heldMax:
 			p.held = append(p.held, late{planned: s, after: fastRetransmitAfter, lost: true})
-		case chance < p.Lost+p.Reordered:
+		case chance < p.Lost+p.Reordered && len(p.held) < heldMax:
 			p.held = append(p.held, late{planned: s, after: 1 + p.rng.IntN(lateByMax)})
 		default:
 			p.data(s)

@@ -121,6 +121,19 @@ func TestSameSeedSameFrames(t *testing.T) {
 	}
 }
 
+// With everything late, planning a long stream still takes linear time: a test
+// that hangs says otherwise.
+func TestAllLate(t *testing.T) {
+	c := Config{Seed: 1, Connections: 1, ResponseOctets: 1 << 20, SegmentOctets: 4, AckEvery: 2, Lost: 0.5, Reordered: 0.5}
+	s, n := mustConnections(t, c), 0
+	for range All(s) {
+		n++
+	}
+	if least := 1 << 20 / 4; n < least {
+		t.Errorf("%d frames, want at least %d", n, least)
+	}
+}
+
 // What the figures of the benchmarks stand on: 3 + 10 + 3 segments, full ones,
 // and as many connections open as was asked for.
 func TestStaggeredShape(t *testing.T) {
