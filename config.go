@@ -8,6 +8,7 @@ import (
 
 	"github.com/mbox-stack/mbox/buffers"
 	"github.com/mbox-stack/mbox/frag"
+	"github.com/mbox-stack/mbox/rx"
 	"github.com/mbox-stack/mbox/shard"
 	"github.com/mbox-stack/mbox/wire"
 )
@@ -57,6 +58,9 @@ type Config struct {
 	Batch int
 	// Count ends a source after so many frames that passed Filter. 0: no end.
 	Count uint64
+	// Tap is shown each frame that passed Filter, fragments singly, in the order
+	// of each source, on its receive goroutine. The frame is lent for the call.
+	Tap func(*rx.Frame)
 	// Fragments bounds the reassembly of IP fragments.
 	Fragments frag.Config
 	// Offload is how many goroutines run work that handlers push off their shard.

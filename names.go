@@ -109,6 +109,27 @@ var (
 	OnTimer           = uevents.OnTimer
 )
 
+// Events returns the built-in events.
+func Events() []Event { return uevents.Builtins() }
+
+// Why a flow ended.
+const (
+	EndFIN      = uevents.EndFIN
+	EndRST      = uevents.EndRST
+	EndIdle     = uevents.EndIdle
+	EndEvicted  = uevents.EndEvicted
+	EndReleased = uevents.EndReleased
+	EndReused   = uevents.EndReused
+	EndShutdown = uevents.EndShutdown
+)
+
+// Whether repeated octets are the ones that came first.
+const (
+	MatchSame    = uevents.MatchSame
+	MatchDiffers = uevents.MatchDiffers
+	MatchUnknown = uevents.MatchUnknown
+)
+
 // The errors that calls and handlers meet, to be tested with errors.Is.
 var (
 	ErrConfig    = shard.ErrConfig

@@ -105,7 +105,7 @@ func (s *Stack) start(ctx context.Context, sources []rx.Source) (*running, error
 }
 
 func (s *Stack) receiverOptions(run *running, seed uint64) rx.Options {
-	o := rx.Options{Seed: seed, Table: run.table, BatchFrames: s.cfg.Batch, Limit: s.cfg.Count, Fragments: s.cfg.Fragments}
+	o := rx.Options{Seed: seed, Table: run.table, BatchFrames: s.cfg.Batch, Limit: s.cfg.Count, Tap: s.cfg.Tap, Fragments: s.cfg.Fragments}
 	if s.cfg.ByVLAN {
 		o.Parser.Scope |= wire.ScopeVLAN
 	}

@@ -107,10 +107,10 @@ const (
 func (s *Shard) end(h handle, reason uevents.EndReason) {
 	fl := s.flows.At(h)
 	if fl.isTCP() && reason != uevents.EndReleased {
-		switch fl.conn.Ended() {
-		case tcpfsm.EndedRST:
+		switch {
+		case fl.flags&flowReset != 0:
 			reason = uevents.EndRST
-		case tcpfsm.EndedFIN:
+		case fl.conn.Phase() == tcpfsm.PhaseClosed:
 			reason = uevents.EndFIN
 		}
 	}

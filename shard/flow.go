@@ -56,6 +56,7 @@ const (
 	flowPolicySet                       // a socket or the configuration has chosen the overlap policy
 	flowFresh                           // no packet has been accepted yet
 	flowRTT                             // both halves of the handshake have been timed
+	flowReset                           // a RST that counts has closed it
 	flowActive                          // packets have come since the flow joined its list
 )
 
@@ -114,7 +115,7 @@ func (f *flow) lifeNow() lifecycle {
 	switch f.conn.Phase() {
 	case tcpfsm.PhaseEmbryonic:
 		return lifeEmbryonic
-	case tcpfsm.PhaseEstablished:
+	case tcpfsm.PhaseEstablished, tcpfsm.PhaseOneSided:
 		return lifeEstablished
 	case tcpfsm.PhaseClosing:
 		return lifeClosing

@@ -89,6 +89,10 @@ func New(cfg Config, snap *uevents.Snapshot) (*Shard, error) {
 		logged:   map[string]bool{},
 	}
 	s.disp = uevents.NewDispatcher((*engine)(s))
+	places := make([]entry, wire.SlotCount*indexSmallest) // at once: a slot's first flow allocates nothing
+	for i := range s.slots {
+		s.slots[i].index.places = places[i*indexSmallest : (i+1)*indexSmallest : (i+1)*indexSmallest]
+	}
 	s.publish()
 	return s, nil
 }

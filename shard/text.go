@@ -70,7 +70,7 @@ func (s *Shard) position(fl *flow, d wire.Dir) bool {
 	}
 	st.seq, st.open = start, true
 	if before > 0 { // octets have gone by unread
-		reached := fl.conn.TextReached(d)
+		reached := s.reached(fl, d)
 		off := uint64(reached - start)
 		for off+1<<31 < before {
 			off += 1 << 32
@@ -80,6 +80,16 @@ func (s *Shard) position(fl *flow, d wire.Dir) bool {
 		st.touched = true
 	}
 	return true
+}
+
+// reached returns the sequence number of the text that comes next in order on a
+// side, before the segment at hand: what its receiver has, or is having now.
+func (s *Shard) reached(fl *flow, d wire.Dir) wire.Seq {
+	if d == s.seg.dir {
+		return s.frame.Packet.Segment.TextSeq()
+	}
+	nxt, _ := fl.conn.RcvNXT(d.Reverse())
+	return nxt
 }
 
 // offset returns the stream offset of a sequence number near the stream's
@@ -113,14 +123,14 @@ func (s *Shard) text() {
 		s.datagram(fl, d)
 		return
 	}
-	if s.seg.look.Text == tcpfsm.TextIgnore && s.frame.Packet.Segment.Flags&wire.SYN == 0 {
+	if s.seg.look.Text == tcpfsm.Ignore {
 		return
 	}
 	s.pairOf(fl)
 	if !s.position(fl, d) {
 		return
 	}
-	seq, text := s.accepted(fl, d)
+	seq, text := s.accepted()
 	if len(text) == 0 {
 		return
 	}
@@ -129,22 +139,12 @@ func (s *Shard) text() {
 
 // accepted returns the captured octets of the segment that may enter the stream,
 // and the sequence number of the first.
-func (s *Shard) accepted(fl *flow, d wire.Dir) (wire.Seq, []byte) {
+func (s *Shard) accepted() (wire.Seq, []byte) {
 	p := &s.frame.Packet
 	seq, text := p.Segment.TextSeq(), p.Payload(s.frame.Data)
-	if s.seg.look.Text == tcpfsm.TextIgnore {
-		return seq, nil
-	}
-	if fin, ok := fl.conn.FIN(d); ok { // octets beyond a FIN are not part of the stream
-		if room := fin.Diff(seq); room <= 0 {
-			return seq, nil
-		} else if int(room) < len(text) {
-			text = text[:room]
-		}
-	}
-	if s.seg.look.Text == tcpfsm.TextTrim {
-		from, n := s.seg.look.Fit(&p.Segment, uint32(len(text)))
-		return seq.Add(from), text[from : from+n]
+	if l := &s.seg.look; l.Text == tcpfsm.TakeTrimmed {
+		from := min(int(l.TakeOff), len(text))
+		return seq.Add(uint32(from)), text[from:min(int(l.TakeOff+l.TakeLen), len(text))]
 	}
 	return seq, text
 }
@@ -241,7 +241,8 @@ func (s *Shard) acked() {
 		return
 	}
 	st := s.side(fl, peer)
-	if off, ok := st.offset(fl.conn.SndUNA(peer)); ok && st.open {
+	una, known := fl.conn.SndUNA(peer)
+	if off, ok := st.offset(una); ok && known && st.open {
 		s.arena.Acknowledge(&st.stream, fl.id.Slot(), off)
 		hole, held := s.arena.FirstHole(&st.stream)
 		if held && hole.End < off && s.giveUp(fl, peer, uevents.GapAcknowledged) {
@@ -263,7 +264,11 @@ func (s *Shard) datagram(fl *flow, d wire.Dir) {
 // compare finds out what a segment repeats, and whether with the same octets.
 func (s *Shard) compare() uevents.Rexmit {
 	fl, d, l := s.fl, s.seg.dir, &s.seg.look
-	r := uevents.Rexmit{SYN: l.RexmitSYN, SYNACK: l.RexmitSYNACK, FIN: l.RexmitFIN}
+	r := uevents.Rexmit{
+		SYN:    l.Rexmit.Has(tcpfsm.RexmitSYN),
+		SYNACK: l.Rexmit.Has(tcpfsm.RexmitSYNACK),
+		FIN:    l.Rexmit.Has(tcpfsm.RexmitFIN),
+	}
 	if l.OldLen == 0 {
 		return r
 	}

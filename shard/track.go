@@ -232,7 +232,7 @@ func (s *Shard) look() {
 	p := &s.frame.Packet
 	fl, d := s.fl, s.seg.dir
 	if bad := s.checksumBad(); bad && s.cfg.Checksums == ChecksumsVerify {
-		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindAnomaly, Hook: uevents.PostTCP, Side: d, A: uint64(tcpfsm.AnomalyChecksum)})
+		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindAnomaly, Hook: uevents.PostTCP, Side: d, A: uint64(tcpfsm.ChecksumInvalid)})
 		s.stats.Raised++
 		s.fate(FateChecksum)
 		s.stage = stageSettle
@@ -246,15 +246,9 @@ func (s *Shard) look() {
 			return
 		}
 	}
-	plan := s.disp.Plan()
-	if !plan.WantsAny(uevents.PreTCP, d) && !plan.Wants(uevents.KindRexmit, uevents.PostTCP, d) {
-		return
-	}
-	if s.seg.look.Repeats() {
-		s.seg.rexmit = s.compare()
-	}
 	s.disp.Queue(uevents.Occurrence{Kind: uevents.KindPacket, Hook: uevents.PreTCP, Side: d})
-	if s.seg.look.Repeats() {
+	if s.seg.look.Rexmit != 0 {
+		s.seg.rexmit = s.compare()
 		s.disp.Queue(uevents.RexmitOf(s.seg.rexmit, d, uevents.PreTCP))
 	}
 }
@@ -318,8 +312,11 @@ func (s *Shard) stepTCP(fl *flow, p *wire.Packet, d wire.Dir) {
 		received = nil
 	}
 	s.seg.delta = fl.conn.Step(&p.Segment, received, d, s.cfg.Rules)
-	if s.seg.look.Repeats() {
+	if s.seg.look.Rexmit != 0 {
 		fl.sent[d].rexmits++
+	}
+	if s.seg.delta.Reset {
+		fl.flags |= flowReset
 	}
 	s.timeHandshake(fl, p, d)
 	s.stage = stageAcked
@@ -337,13 +334,20 @@ func (s *Shard) raiseTCP(fl *flow, d wire.Dir) {
 	if dl.Established {
 		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindConnEstablished, Hook: uevents.PostTCP, Side: d})
 	}
-	if s.seg.look.Repeats() {
+	if s.seg.look.Rexmit != 0 {
 		s.disp.Queue(uevents.RexmitOf(s.seg.rexmit, d, uevents.PostTCP))
 	}
 	if s.seg.badSum {
-		s.anomaly(tcpfsm.AnomalyChecksum, d)
+		s.anomaly(tcpfsm.ChecksumInvalid, d)
 	}
-	for a := range dl.Anomalies.All() {
+	if s.seg.rexmit.Match == uevents.MatchDiffers {
+		s.anomaly(tcpfsm.OverlapDifferentData, d)
+	}
+	for set := dl.Anomalies; ; {
+		a, ok := set.Next()
+		if !ok {
+			return
+		}
 		s.anomaly(a, d)
 	}
 }

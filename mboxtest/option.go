@@ -1,0 +1,109 @@
+package mboxtest
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/mbox-stack/mbox/internal/craft"
+	"github.com/mbox-stack/mbox/wire"
+)
+
+// options reads what stands behind the fields of a line.
+func (l *line) options(fields []string) error {
+	for _, f := range fields {
+		name, arg, has := strings.Cut(f, "=")
+		if err := l.option(name, arg); err != nil {
+			return fmt.Errorf("%s: %w", f, err)
+		}
+		if has == flagOptions[name] {
+			return fmt.Errorf("%s: written %s", f, map[bool]string{true: name, false: name + "=..."}[flagOptions[name]])
+		}
+	}
+	if l.data != nil {
+		l.len = len(l.data)
+	}
+	return nil
+}
+
+// flagOptions are the options without a value.
+var flagOptions = map[string]bool{"sackok": true, "tfo": true, "badsum": true, "offload": true, "drop": true}
+
+// option applies one option to the line.
+func (l *line) option(name, arg string) (err error) {
+	switch name {
+	case "t":
+		return duration(&l.after, arg)
+	case "data":
+		var s string
+		if s, err = strconv.Unquote(arg); err == nil {
+			l.data = []byte(s)
+		}
+		return err
+	case "text":
+		var n int
+		err = number(&n, arg)
+		l.salt = byte(n)
+		return err
+	case "cut":
+		return number(&l.cut, arg)
+	case "badsum":
+		l.fault |= craft.BadChecksum
+	case "offload":
+		l.fault |= craft.PartialChecksum
+	case "drop":
+		l.drop = true
+	case "frag":
+		octets, how, _ := strings.Cut(arg, "/")
+		l.frag.how = how
+		return number(&l.frag.octets, octets)
+	default:
+		return l.header(name, arg)
+	}
+	return nil
+}
+
+// header applies an option that is part of the TCP header.
+func (l *line) header(name, arg string) error {
+	t := &l.tcp
+	switch name {
+	case "win":
+		return field16(&t.Wnd, arg)
+	case "urg":
+		t.Flags |= wire.URG
+		return field16(&t.Urg, arg)
+	case "mss":
+		t.Opts |= wire.OptMSS
+		return field16(&t.MSS, arg)
+	case "ws":
+		t.Opts |= wire.OptWScale
+		var n int
+		err := number(&n, arg)
+		t.WScale = uint8(n)
+		return err
+	case "sackok":
+		t.Opts |= wire.OptSACKOK
+	case "tfo":
+		t.Opts |= wire.OptTFO
+		t.Cookie = []byte("mboxtest")
+	case "ts":
+		t.Opts |= wire.OptTimestamp
+		val, ecr, ok := strings.Cut(arg, "/")
+		a, err := strconv.ParseUint(val, 10, 32)
+		if err != nil || !ok {
+			return fmt.Errorf("timestamps are written ts=VAL/ECR")
+		}
+		b, err := strconv.ParseUint(ecr, 10, 32)
+		t.TSVal, t.TSEcr = uint32(a), uint32(b)
+		return err
+	default:
+		return fmt.Errorf("no such option")
+	}
+	return nil
+}
+
+func field16(to *uint16, s string) error {
+	n, err := strconv.ParseUint(s, 10, 16)
+	*to = uint16(n)
+	return err
+}
