@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mbox-stack/mbox"
+	"github.com/mbox-stack/mbox/uevents"
+)
+
+// flows returns the command that prints a record of each flow.
+func (p *program) flows() *cobra.Command {
+	o := newOptions()
+	format := choice{value: "table", of: []string{"table", "jsonl", "csv"}}
+	hashed := false
+	cmd := &cobra.Command{
+		Use:   "flows -r FILE [flags] [filter expression]",
+		Short: "One record of each flow, when it has ended",
+		Long: `Print a record of each flow (TCP, UDP, ICMP, SCTP and others) when it has ended:
+closed by both sides, reset, idle, or because the capture ends. Flows of the
+innermost packet count, behind VLAN tags and tunnels.`,
+		Example: `  mbox flows -r trace.pcap
+  mbox flows -r trace.pcap --format csv port 53
+  mbox flows -r trace.pcap --format jsonl --sha256 --idle-timeout 0`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := p.session(o, args, nil)
+			if err != nil {
+				return err
+			}
+			if err := s.recordFlows(format.value, hashed); err != nil {
+				return err
+			}
+			return s.play(cmd.Context())
+		},
+	}
+	own := cmd.Flags()
+	own.Var(&format, "format", "`table`, jsonl (one object a line) or csv")
+	own.BoolVar(&hashed, "sha256", false, "hash what each side said, from its start to the first gap")
+	o.common(cmd)
+	return cmd
+}
+
+// recordFlows has every flow's record printed.
+func (s *session) recordFlows(format string, hashed bool) error {
+	sock := s.stack.Monitor(mbox.Stream)
+	rec, err := newRecorder(s.stack, sock, hashed)
+	if err != nil {
+		return err
+	}
+	out, put := s.stack.Output(s.out), putJSON
+	switch format {
+	case "table":
+		t := newTable(s.out, tableHead)
+		s.atEnd(t.close)
+		out, put = s.stack.Output(t), putRow
+	case "csv":
+		h := &headed{to: s.out, head: csvHead(hashed)}
+		s.atEnd(h.close)
+		out, put = s.stack.Output(h), putCSV
+	}
+	lines := mbox.NewLocal[[]byte](s.stack, nil)
+	return sock.Handle(mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) {
+		line := lines.Of(c)
+		r := rec.of(c)
+		*line = append(put((*line)[:0], &r), '\n')
+		out.Write(c, *line)
+	})
+}
+
+// putJSON appends a record as a JSON object.
+func putJSON(b []byte, r *record) []byte {
+	b = append(b, '{')
+	put := func(f *field) {
+		b = append(append(append(b, '"'), f.name...), '"', ':')
+		b = append(f.put(b, r), ',')
+	}
+	for i := range fields {
+		put(&fields[i])
+	}
+	for i := range fieldsTCP {
+		if r.tcp() {
+			put(&fieldsTCP[i])
+		}
+	}
+	for _, d := range sides {
+		b = append(append(append(b, '"'), sideNames[d]...), `":{`...)
+		for _, f := range sideFields(r.text[d] != nil) {
+			b = append(append(append(b, '"'), f.name...), '"', ':')
+			b = append(f.put(b, r, d), ',')
+		}
+		b = append(b[:len(b)-1], '}', ',')
+	}
+	return append(b[:len(b)-1], '}')
+}
+
+// sideNames are the directions as records name them.
+var sideNames = [2]string{mbox.Client: "c2s", mbox.Server: "s2c"}
+
+func sideFields(hashed bool) []sideField {
+	if hashed {
+		return append(fieldsSide[:len(fieldsSide):len(fieldsSide)], fieldsText...)
+	}
+	return fieldsSide
+}
+
+// csvHead returns the line that names the columns.
+func csvHead(hashed bool) string {
+	var names []string
+	for _, f := range append(fields[:len(fields):len(fields)], fieldsTCP...) {
+		names = append(names, f.name)
+	}
+	for _, d := range sides {
+		for _, f := range sideFields(hashed) {
+			names = append(names, sideNames[d]+"."+f.name)
+		}
+	}
+	return strings.Join(names, ",") + "\n"
+}
+
+// putCSV appends a record as values between commas. None of them holds a comma.
+func putCSV(b []byte, r *record) []byte {
+	var value [128]byte
+	put := func(json []byte) {
+		if bytes.HasPrefix(json, []byte("[")) { // a list of one
+			json = json[1 : len(json)-1]
+		}
+		b = append(append(b, bytes.Trim(json, `"`)...), ',')
+	}
+	for _, f := range fields {
+		put(f.put(value[:0], r))
+	}
+	for _, f := range fieldsTCP {
+		if r.tcp() {
+			put(bytes.TrimPrefix(f.put(value[:0], r), []byte("null")))
+		} else {
+			b = append(b, ',')
+		}
+	}
+	for _, d := range sides {
+		for _, f := range sideFields(r.text[d] != nil) {
+			put(f.put(value[:0], r, d))
+		}
+	}
+	return b[:len(b)-1]
+}
+
+// tableHead names the columns of the table.
+const tableHead = "TIME\tPROTO\tCLIENT\tSERVER\t>PACKETS\t>BYTES\t>PACKETS\t>BYTES\t>LASTED\t>RTT\tEND\tNOTES"
+
+// putRow appends a record as a row of the table.
+func putRow(b []byte, r *record) []byte {
+	b = r.began.UTC().AppendFormat(b, "15:04:05.000000")
+	b = append(append(append(b, '\t'), r.flow.Proto().String()...), '\t')
+	b = append(r.flow.Client().AppendTo(b), '\t')
+	b = append(r.flow.Server().AppendTo(b), '\t')
+	for _, d := range sides {
+		b = append(strconv.AppendUint(b, r.sent[d].Packets, 10), '\t')
+		b = append(append(b, octetsText(r.sent[d].PayloadBytes)...), '\t')
+	}
+	b = append(append(b, durationText(r.took)...), '\t')
+	if rtt := r.rtt.Client + r.rtt.Server; r.rtt.Client > 0 && r.rtt.Server > 0 {
+		b = append(b, durationText(rtt)...)
+	}
+	b = append(append(b, '\t'), r.outcome()...)
+	b = append(b, '\t')
+	return append(b, strings.Join(r.notes(), " ")...)
+}
+
+// outcome says how the flow ended, and where its endpoints stood if not closed.
+func (r *record) outcome() string {
+	if !r.tcp() || r.reason == uevents.EndFIN || r.reason == uevents.EndRST {
+		return r.reason.String()
+	}
+	return r.reason.String() + " " + r.state[mbox.Client].String() + "/" + r.state[mbox.Server].String()
+}
+
+// notes are what is remarkable about a flow, in words.
+func (r *record) notes() (notes []string) {
+	note := func(is bool, text string) {
+		if is {
+			notes = append(notes, text)
+		}
+	}
+	count := func(n uint64, text string) { note(n > 0, text+"="+strconv.FormatUint(n, 10)) }
+	e := &r.evidence
+	note(e.Midstream, "midstream")
+	note(e.OneSided && r.tcp(), "one-sided")
+	note(e.Truncated, "truncated")
+	count(r.sent[0].Rexmits+r.sent[1].Rexmits, "rexmits")
+	count(uint64(e.Conflicts), "CONFLICTS")
+	count(e.GapOctets, "gap")
+	count(e.Refused, "refused")
+	count(uint64(e.BadChecksums), "bad-checksums")
+	note(strings.Contains(r.encap, "/"), r.encap)
+	return notes
+}
+
+// headed is a writer that puts a line before all else: not before there is
+// something to write, so that nothing stands there when the input cannot be
+// opened.
+type headed struct {
+	to   io.Writer
+	head string // "" once written
+}
+
+// Write implements io.Writer.
+func (h *headed) Write(b []byte) (int, error) {
+	if err := h.begin(); err != nil {
+		return 0, err
+	}
+	return h.to.Write(b)
+}
+
+func (h *headed) begin() error {
+	head := h.head
+	if h.head = ""; head == "" {
+		return nil
+	}
+	_, err := io.WriteString(h.to, head)
+	return err
+}
+
+// close writes the head of an output without rows, unless that is so because
+// something failed.
+func (h *headed) close(failed error) error {
+	if failed != nil {
+		return nil
+	}
+	return h.begin()
+}

@@ -1,0 +1,82 @@
+// Command mbox follows the connections of a network capture: flow records,
+// events, streams, transcripts.
+//
+// Each command has a file of its name. They share options.go, what the flags
+// say, and session.go, one run of a stack over what was named; where frames come
+// from is decided in one place there, so that another kind of source is one more
+// flag and one more case.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+// The exit statuses.
+const (
+	statusOK    = 0
+	statusInput = 1 // the input is bad, or the output cannot be written
+	statusUsage = 2 // the command line is wrong
+)
+
+func main() {
+	// Without this the runtime ends the program at the first write behind a
+	// reader that has gone; so it is an error like any other, which status knows.
+	signal.Ignore(syscall.SIGPIPE)
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the program: it does what args say and returns the exit status.
+// Standard input is what the os package says it is, as rx reads it.
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first signal has the run drained and reported. From then on signals do
+	// what they do to any program, so that a second one ends it at once.
+	defer context.AfterFunc(ctx, stop)()
+
+	p := &program{stdout: stdout, stderr: stderr}
+	root := p.root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return p.status(root.ExecuteContext(ctx))
+}
+
+// program is what all commands write to.
+type program struct{ stdout, stderr io.Writer }
+
+// failure is an error that is nobody's wrong usage: of the input, or of what
+// the program writes to.
+type failure struct{ error }
+
+// Unwrap returns the error itself.
+func (f failure) Unwrap() error { return f.error }
+
+// status reports an error in one line and returns the exit status it stands
+// for. A reader that has gone is none: it has seen all it wanted.
+func (p *program) status(err error) int {
+	if err == nil || errors.Is(err, syscall.EPIPE) {
+		return statusOK
+	}
+	fmt.Fprintf(p.stderr, "mbox: %s\n", oneLine(err))
+	if errors.As(err, new(failure)) {
+		return statusInput
+	}
+	return statusUsage
+}
+
+// oneLine returns an error's text in one line, without the name of the program.
+func oneLine(err error) string {
+	lines := strings.Split(err.Error(), "\n")
+	for i, l := range lines {
+		lines[i] = strings.TrimPrefix(strings.TrimSpace(l), "mbox: ")
+	}
+	return strings.Join(lines, "; ")
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// version is that of the module. It is semantic.
+const version = "0.1.0"
+
+// root returns the command that holds all others.
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mbox",
+		Short: "Follow the connections of a network capture",
+		Long: `mbox follows the connections of a network capture from the middle of the path:
+both TCP states, both streams, every retransmission, gap and anomaly. The same
+input gives the same output, octet for octet, on any number of CPUs.`,
+		Example: `  mbox demo                                    see it work, nothing to set up
+  mbox flows -r trace.pcap                     one line per flow
+  mbox flows -r trace.pcap tcp port 80         with a tcpdump expression
+  zcat t.pcap.gz | mbox flows -r - --format jsonl | jq .server
+  mbox events -r trace.pcap --on rexmit,anomaly
+  mbox streams -r trace.pcap -d out            every stream to a file
+  mbox dump -r trace.pcap host 10.1.0.11       connections as transcripts`,
+		Version:           buildVersion(),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              cobra.ArbitraryArgs,
+		RunE:              noCommand,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+	}
+	root.SetVersionTemplate("mbox {{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(p.flows())
+	return root
+}
+
+// noCommand answers a command line without a command that we know.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	text := fmt.Sprintf("unknown command %q", args[0])
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		text += "; did you mean " + strings.Join(s, " or ") + "?"
+	}
+	return fmt.Errorf("%s (mbox --help lists the commands)", text)
+}
+
+// buildVersion says which mbox this is, and what it was built from and with.
+func buildVersion() string {
+	rev := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				rev = ", " + s.Value[:min(len(s.Value), 12)]
+			}
+		}
+	}
+	return fmt.Sprintf("%s (%s %s/%s%s)", version, runtime.Version(), runtime.GOOS, runtime.GOARCH, rev)
+}
+
+// foreign is what users of other tools type, and what is meant here.
+var foreign = map[string]string{
+	"-i": "captures are read with -r FILE",
+	"-s": "frames are taken as long as the capture has them",
+	"-C": "checksums are only labelled; --checksums off does not look at them",
+	"-f": "a filter is what follows the flags, or --filter EXPR",
+	"-v": "mbox events says what happened, mbox dump shows each segment",
+	"-X": "mbox dump shows each segment, mbox streams -d DIR writes what was said",
+	"-x": "mbox dump shows each segment, mbox streams -d DIR writes what was said",
+	"-A": "mbox streams -d DIR writes what was said",
+	"-e": "link headers are not shown; --format jsonl has the encapsulation",
+	"-S": "mbox dump --absolute shows sequence numbers as they are",
+	"-t": "mbox events prints the time of each event",
+	"-l": "lines are written as the input allows",
+	"-z": "records are printed by mbox flows",
+}
+
+// flagError explains a flag that is wrong.
+func flagError(_ *cobra.Command, err error) error {
+	_, name, ok := strings.Cut(err.Error(), "unknown shorthand flag: '")
+	if ok && len(name) > 0 {
+		if hint := foreign["-"+name[:1]]; hint != "" {
+			return fmt.Errorf("unknown flag -%s: %s", name[:1], hint)
+		}
+	}
+	return err
+}
+
+// common adds the flags that commands over captures share, and has the help
+// tell them apart from the command's own.
+func (o *options) common(cmd *cobra.Command) {
+	shared := pflag.NewFlagSet("common", pflag.ContinueOnError)
+	shared.SortFlags = false
+	o.source(shared)
+	o.stack(shared)
+	o.running(shared)
+	own := *cmd.Flags()
+	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
+		w := cmd.OutOrStderr()
+		fmt.Fprintf(w, "Usage:\n  mbox %s\n\nExamples:\n%s\n", cmd.Use, cmd.Example)
+		if own.HasFlags() {
+			fmt.Fprintf(w, "\nFlags:\n%s", own.FlagUsagesWrapped(helpColumns))
+		}
+		_, err := fmt.Fprintf(w, "\nCommon flags:\n%s", shared.FlagUsagesWrapped(helpColumns))
+		return err
+	})
+	cmd.Flags().AddFlagSet(shared)
+	cmd.Flags().SortFlags = false
+}
+
+// helpColumns is how wide help may be: that of the narrowest usual terminal
+// would leave no room beside the flags.
+const helpColumns = 100

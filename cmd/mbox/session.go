@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/pkg/profile"
+
+	"github.com/mbox-stack/mbox"
+	"github.com/mbox-stack/mbox/rx"
+	"github.com/mbox-stack/mbox/uevents"
+)
+
+// session is one run of a stack over what the command line names. A command
+// makes one, registers its handlers and plays it.
+type session struct {
+	*program
+	opt   *options
+	stack *mbox.Stack
+	out   io.Writer // where records go
+	ends  []func(error) error
+}
+
+// session makes a stack for a command: args are the filter expression that
+// stood behind the flags.
+func (p *program) session(o *options, args []string, adjust func(*mbox.Config)) (*session, error) {
+	s := &session{program: p, opt: o, out: p.stdout}
+	if len(o.read) == 0 {
+		return nil, errors.New("nothing to read: -r FILE names a capture, - is standard input")
+	}
+	cfg, err := o.config(args)
+	if err != nil {
+		return nil, err
+	}
+	if o.memory > 0 {
+		debug.SetMemoryLimit(int64(o.memory))
+	}
+	if o.write != "" {
+		tap, err := createCapture(o.write)
+		if err != nil {
+			return nil, failure{err}
+		}
+		cfg.Tap = tap.frame
+		s.atEnd(tap.close)
+	}
+	if adjust != nil {
+		adjust(&cfg)
+	}
+	if s.stack, err = mbox.New(cfg); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// atEnd has f called when the run is over, with what went wrong so far; it
+// returns what goes wrong with itself. What was asked for last comes first.
+func (s *session) atEnd(f func(error) error) { s.ends = append(s.ends, f) }
+
+// play runs the stack over the captures and finishes what the command began.
+func (s *session) play(ctx context.Context) error {
+	src := rx.File(s.opt.read...)
+	defer s.opt.startProfile(s.stderr)()
+	progress := s.watch(src)
+	err := s.stack.Run(ctx, src)
+	progress.stop()
+	for i := len(s.ends) - 1; i >= 0; i-- {
+		err = errors.Join(err, s.ends[i](err))
+	}
+	if s.opt.stats {
+		printStats(s.stderr, s.stack.Stats())
+	}
+	if err != nil {
+		return failure{err}
+	}
+	return nil
+}
+
+// watched are the kinds of profile that --profile knows.
+var watched = []struct {
+	name, file string
+	mode       func(*profile.Profile)
+}{
+	{"cpu", "cpu.pprof", profile.CPUProfile},
+	{"mem", "mem.pprof", profile.MemProfile},
+	{"mutex", "mutex.pprof", profile.MutexProfile},
+	{"block", "block.pprof", profile.BlockProfile},
+	{"trace", "trace.out", profile.TraceProfile},
+	{"goroutine", "goroutine.pprof", profile.GoroutineProfile},
+}
+
+func profileNames() (names []string) {
+	for _, w := range watched {
+		names = append(names, w.name)
+	}
+	return names
+}
+
+// startProfile starts the profile that was asked for and returns what stops it
+// and says where it is.
+func (o *options) startProfile(stderr io.Writer) (stop func()) {
+	for _, w := range watched {
+		if w.name == o.profile.value {
+			p := profile.Start(w.mode, profile.ProfilePath("."), profile.Quiet, profile.NoShutdownHook)
+			return func() {
+				p.Stop()
+				tool := "go tool pprof "
+				if w.name == "trace" {
+					tool = "go tool trace "
+				}
+				fmt.Fprintf(stderr, "mbox: profile written; read it with: %s%s\n", tool, w.file)
+			}
+		}
+	}
+	return func() {}
+}
+
+// printStats prints both ledgers, what is not zero of them, and what else there
+// is to say about how the run went.
+func printStats(w io.Writer, st mbox.Stats) {
+	frames, octets := st.Received()
+	fmt.Fprintf(w, "%-26s %14d   %s\n", "frames received", frames, octetsText(octets))
+	ledger(w, st.Frames())
+	handed, fates := st.Packets()
+	fmt.Fprintf(w, "%-26s %14d\n", "packets handed to shards", handed)
+	ledger(w, fates)
+	t := st.Total()
+	fmt.Fprintf(w, "%-26s %14d\n", "flows", t.Flows)
+	var other []mbox.Disposition
+	for i, n := range t.Ended {
+		other = append(other, mbox.Disposition{Name: "ended: " + uevents.EndReason(i).String(), Count: n})
+	}
+	ledger(w, append(other,
+		mbox.Disposition{Name: "gaps", Count: t.Gaps}, mbox.Disposition{Name: "gap octets", Count: t.GapBytes},
+		mbox.Disposition{Name: "octets refused by budgets", Count: t.Refused},
+		mbox.Disposition{Name: "steps short of memory", Count: t.Pressed},
+		mbox.Disposition{Name: "anomalies", Count: t.Raised}, mbox.Disposition{Name: "orphans", Count: t.Orphans},
+		mbox.Disposition{Name: "panics of handlers", Count: t.Panics}))
+	verdict := "both ledgers balance"
+	if !st.Balanced() {
+		verdict = "THE LEDGERS DO NOT BALANCE"
+	}
+	fmt.Fprintln(w, verdict)
+}
+
+func ledger(w io.Writer, ds []mbox.Disposition) {
+	for _, d := range ds {
+		if d.Count > 0 {
+			fmt.Fprintf(w, "  %-24s %14d\n", d.Name, d.Count)
+		}
+	}
+}

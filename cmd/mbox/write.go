@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"os"
+
+	"github.com/mbox-stack/mbox/rx"
+	"github.com/mbox-stack/mbox/wire"
+)
+
+// capture is a pcapng file in the making (draft-ietf-opsawg-pcapng). It is
+// written here because link types beyond 255, which Linux's cooked captures
+// have, do not fit the type that gopacket's writer has for them.
+//
+// It is written under a name of its own and gets its real one when it is whole,
+// so that no half of a capture is left behind.
+type capture struct {
+	name  string
+	file  *os.File
+	to    *bufio.Writer
+	links map[wire.LinkType]uint32 // interface of each link type
+	block []byte
+	err   error // the first one
+}
+
+// partSuffix marks files that are not whole yet.
+const partSuffix = ".part"
+
+// The blocks of a section, and the options that are written.
+const (
+	blockSection   = 0x0a0d0d0a
+	blockInterface = 1
+	blockPacket    = 6
+	byteOrderMagic = 0x1a2b3c4d
+	optTSResol     = 9
+)
+
+// createCapture begins a capture file.
+func createCapture(name string) (*capture, error) {
+	f, err := os.Create(name + partSuffix)
+	if err != nil {
+		return nil, err
+	}
+	c := &capture{name: name, file: f, to: bufio.NewWriterSize(f, 1<<18), links: map[wire.LinkType]uint32{}}
+	body := binary.LittleEndian.AppendUint32(nil, byteOrderMagic)
+	body = append(body, 1, 0, 0, 0)                           // version 1.0
+	body = binary.LittleEndian.AppendUint64(body, ^uint64(0)) // length of the section: not known
+	c.write(blockSection, body)
+	return c, nil
+}
+
+// frame writes a frame. It is called by the receive goroutine alone.
+func (c *capture) frame(f *rx.Frame) {
+	id, known := c.links[f.Link]
+	if !known {
+		id = uint32(len(c.links))
+		c.links[f.Link] = id
+		body := binary.LittleEndian.AppendUint16(nil, uint16(f.Link))
+		body = append(body, 0, 0, 0, 0, 0, 0)                            // reserved, and no snaplen
+		body = append(body, optTSResol, 0, 1, 0, 9, 0, 0, 0, 0, 0, 0, 0) // nanoseconds; end of options
+		c.write(blockInterface, body)
+	}
+	b := binary.LittleEndian.AppendUint32(c.block[:0], id)
+	b = binary.LittleEndian.AppendUint32(b, uint32(uint64(f.Timestamp)>>32))
+	b = binary.LittleEndian.AppendUint32(b, uint32(f.Timestamp))
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(f.Data)))
+	b = binary.LittleEndian.AppendUint32(b, f.WireLen)
+	b = append(b, f.Data...)
+	for len(b)%4 != 0 {
+		b = append(b, 0)
+	}
+	c.block = b
+	c.write(blockPacket, b)
+}
+
+// write writes a block: type, length, body, and the length again.
+func (c *capture) write(kind uint32, body []byte) {
+	var head, tail [8]byte
+	total := uint32(len(body) + 12)
+	binary.LittleEndian.PutUint32(head[:], kind)
+	binary.LittleEndian.PutUint32(head[4:], total)
+	binary.LittleEndian.PutUint32(tail[:], total)
+	for _, part := range [][]byte{head[:], body, tail[:4]} {
+		if _, err := c.to.Write(part); err != nil && c.err == nil {
+			c.err = err
+		}
+	}
+}
+
+// close gives the capture its name, or takes it away if it could not be
+// written, or if nothing could be read. Damage behind the first frame is no
+// reason: what came before it is whole.
+func (c *capture) close(failed error) error {
+	for _, step := range []func() error{c.to.Flush, c.file.Close} {
+		if err := step(); err != nil && c.err == nil {
+			c.err = err
+		}
+	}
+	empty := failed != nil && len(c.links) == 0
+	if c.err == nil && !empty {
+		c.err = os.Rename(c.name+partSuffix, c.name)
+	}
+	if c.err != nil || empty {
+		os.Remove(c.name + partSuffix)
+	}
+	return c.err
+}
