@@ -24,11 +24,11 @@ import (
 // workloads are small versions of all there are.
 func workloads() map[string]Config {
 	six := Lossy(7, 10)
-	six.IPv6, six.Timestamps, six.Exchanges, six.ResponseOctets = true, true, 3, 20000
+	six.IPv6, six.Timestamps, six.Exchanges, six.ResponseOctets = true, true, 2, 10_000
 	awful := Config{Seed: 3, Connections: 5, AckEvery: 1, SegmentOctets: 100, Lost: 0.4, Reordered: 0.5}
 	silent := Config{Seed: 4, Connections: 5, Lost: 0.3, Reordered: 0.3, SegmentOctets: 700}
 	return map[string]Config{
-		"default": {Connections: 10}, "staggered": Staggered(1, 60, 20, 1400), "pages": Pages(2, 20), "bulk": Bulk(3, 2, 300_000),
+		"default": {Connections: 10}, "staggered": Staggered(1, 60, 20, 1400), "pages": Pages(2, 20), "bulk": Bulk(3, 2, 100_000),
 		"lossy": Lossy(5, 10), "ipv6": six, "awful": awful, "silent": silent,
 		"tiny": {Seed: 9, Connections: 4, RequestOctets: 1, ResponseOctets: 3, SegmentOctets: 1, Exchanges: 5},
 	}
@@ -124,12 +124,12 @@ func TestSameSeedSameFrames(t *testing.T) {
 // With everything late, planning a long stream still takes linear time: a test
 // that hangs says otherwise.
 func TestAllLate(t *testing.T) {
-	c := Config{Seed: 1, Connections: 1, ResponseOctets: 1 << 20, SegmentOctets: 4, AckEvery: 2, Lost: 0.5, Reordered: 0.5}
+	c := Config{Seed: 1, Connections: 1, ResponseOctets: 1 << 18, SegmentOctets: 2, AckEvery: 2, Lost: 0.5, Reordered: 0.5}
 	s, n := mustConnections(t, c), 0
 	for range All(s) {
 		n++
 	}
-	if least := 1 << 20 / 4; n < least {
+	if least := 1 << 18 / 2; n < least {
 		t.Errorf("%d frames, want at least %d", n, least)
 	}
 }
@@ -167,7 +167,7 @@ func TestStaggeredShape(t *testing.T) {
 
 func TestLossyShares(t *testing.T) {
 	r := newSlowReader(t)
-	for _, frame := range collect(t, mustConnections(t, Lossy(11, 25))) {
+	for _, frame := range collect(t, mustConnections(t, Lossy(11, 20))) {
 		r.read(frame)
 	}
 	texts, late := 0, 0
