@@ -97,6 +97,12 @@ func (e *endpoint) begin(iss wire.Seq) {
 	e.holes, e.facts = 0, e.facts&(factLost-1)&^(factForgot|factFar)
 }
 
+// restart forgets what the endpoint, which is CLOSED, had sent: it will begin
+// again with another ISS.
+func (e *endpoint) restart() {
+	*e = endpoint{state: e.state, shift: e.shift, rcvNXT: e.rcvNXT, facts: e.facts & (factRST | factFINFlag | factTSRecent), tsRecent: e.tsRecent}
+}
+
 // limit is the highest right edge that the endpoint's window can have.
 func (e *endpoint) limit() wire.Seq {
 	if e.has(factEdge) {
@@ -109,14 +115,15 @@ func (e *endpoint) limit() wire.Seq {
 func (e *endpoint) maxWindow() int32 { return 0xffff << e.shift }
 
 // advertise notes the window that seg advertises for RCV.NXT = SEG.ACK, and
-// reports whether its right edge moved left although SEG.ACK is not old.
-func (e *endpoint) advertise(seg *wire.Segment, shift uint8) (shrunk bool) {
+// reports whether its right edge moved left. una is the peer's SND.UNA: with an
+// older ACK comes an older window, which does not count.
+func (e *endpoint) advertise(seg *wire.Segment, shift uint8, una wire.Seq) (shrunk bool) {
 	edge := seg.Ack.Add(uint32(seg.Wnd) << shift)
 	switch {
 	case !e.has(factEdge) || e.edge.Less(edge):
 		e.edge = edge
-	case seg.Ack.Less(e.rcvNXT):
-		return false // old: neither its ACK nor its window counts
+	case seg.Ack.Less(una):
+		return false
 	default:
 		// A window that does not fill its last unit may lose the rest of it
 		// (RFC 7323 §2.4).

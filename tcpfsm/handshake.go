@@ -243,7 +243,7 @@ func (t *turn) answered(first bool) {
 		snd.rcvNXT = ack
 		rcv.lose(span{ack, rcv.sndNXT}, ack, ack)
 	}
-	if snd.advertise(t.seg, 0) { // the window of a SYN is not scaled (RFC 7323 §2.2)
+	if snd.advertise(t.seg, 0, rcv.sndUNA) { // the window of a SYN is not scaled (RFC 7323 §2.2)
 		t.strange(BadWindowUpdate)
 	}
 	if rcv.hasISS() && !rcv.has(factEdge) {
@@ -269,6 +269,7 @@ func (t *turn) receivedSYN() {
 		t.told.add(rcvSYN)
 	case Closed:
 		if t.snd.state == SynSent {
+			t.rcv.restart()
 			t.told.add(rcvSYN)
 		}
 	}
@@ -280,7 +281,7 @@ func (t *turn) receivedSYNACK() {
 	if !t.synOK || !t.ackOK {
 		return
 	}
-	if rcv.state == SynSent || rcv.state == SynReceived && rcv.unackedSYN() {
+	if rcv.state == SynSent || rcv.state == SynReceived && !rcv.has(factAcked) {
 		t.told.add(rcvSYNACK)
 	}
 	t.acked()

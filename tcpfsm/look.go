@@ -46,7 +46,7 @@ type Look struct {
 
 	KeepAlive   bool // RFC 9293 §3.8.4: asks for an ACK, with no octet or with one that is none
 	WindowProbe bool // RFC 9293 §3.8.6.1: asks a zero window for an ACK
-	OutOfOrder  bool // text or FIN beyond a hole, or into one
+	OutOfOrder  bool // text or FIN beyond SND.NXT, or into a hole elsewhere than at RCV.NXT
 
 	// Renews says that the segment does not belong to this connection but opens
 	// another one on the same key: the caller ends this one as reused and begins
@@ -125,9 +125,12 @@ func (t *turn) classify() {
 	if fin && snd.has(factFIN) && s.to == snd.fin {
 		t.look.Rexmit |= RexmitFIN
 	}
-	news := seg.Len > t.look.OldLen || fin && !t.look.Rexmit.Has(RexmitFIN)
-	t.look.OutOfOrder = news && t.kind == ordinary && snd.has(factKnown) && s.from != snd.sndNXT &&
-		(s.from != rcv.rcvNXT || snd.unseen(s) == 0)
+	all := s
+	if fin {
+		all.to++
+	}
+	t.look.OutOfOrder = t.kind == ordinary && all != span{s.from, s.from} && snd.has(factSeen) &&
+		(snd.sndNXT.Less(s.from) || s.from != rcv.rcvNXT && snd.unseen(all) > 0)
 	if seg.Len > 0 && s.from.Less(snd.start) && snd.hasISS() && !snd.has(factFar) {
 		t.strange(SegmentBeforeBase)
 	}
@@ -145,6 +148,18 @@ func (t *turn) probe(seq wire.Seq) {
 	t.look.KeepAlive = idle && seq == snd.sndNXT-1
 }
 
+// stray reports whether the segment is further away than any window: nothing in
+// it can belong to the connection, and nothing is believed.
+func (t *turn) stray() bool {
+	away := t.seg.End().Diff(t.snd.sndNXT)
+	if !t.snd.has(factSeen) || -windowMax <= away && away <= windowMax {
+		return false
+	}
+	t.refused = true
+	t.strange(OutOfWindow)
+	return true
+}
+
 // judge is the first step of RFC 9293 §3.10.7.4, before anything has changed:
 // is what arrives in the window, and is its timestamp not old?
 func (t *turn) judge() {
@@ -156,11 +171,6 @@ func (t *turn) judge() {
 	end := seg.End()
 	if !snd.has(factSeen) {
 		t.refused = !t.paws() && t.rules.Strict
-		return
-	}
-	if away := end.Diff(snd.sndNXT); away > windowMax || -away > windowMax {
-		t.refused, t.acceptable = true, false
-		t.strange(OutOfWindow)
 		return
 	}
 	edge := rcv.limit()

@@ -23,12 +23,14 @@ func (t *turn) received(seg *wire.Segment) {
 	rcvNXT, wanted := t.rcv.rcvNXT, t.wanted()
 	t.take(wanted, rcvNXT)
 	t.timestamp()
-	if seg != sent || !wanted {
+	got := t.passed
+	if seg != sent || !wanted || t.rules.Strict {
+		got = t.got(wanted)
+	}
+	if got != t.passed {
 		t.lost()
 	}
-	if wanted {
-		t.arrive()
-	}
+	t.arrive(got)
 }
 
 // lost notes that the receiver did not get what passed us.
@@ -91,22 +93,27 @@ func (t *turn) wanted() bool {
 	return false
 }
 
-// arrive moves the receiver's RCV.NXT over what has arrived, and on over what
-// had arrived before beyond it.
-func (t *turn) arrive() {
-	snd, rcv := t.snd, t.rcv
-	got := text(t.seg)
-	if t.seg.Flags.Has(wire.SYN) {
-		got.from--
+// got returns the part of what passed us that the receiver takes.
+func (t *turn) got(wanted bool) span {
+	if !wanted {
+		return span{t.passed.from, t.passed.from}
 	}
-	if t.seg.Flags.Has(wire.FIN) {
-		got.to++
-	}
-	got = span{greatest(got.from, t.passed.from), least(got.to, t.passed.to)}
+	s := span{t.seg.Seq, t.seg.End()}
+	s = span{greatest(s.from, t.passed.from), least(s.to, t.passed.to)}
 	if t.rules.Strict {
-		got.to = least(got.to, greatest(rcv.limit(), rcv.rcvNXT))
+		s.to = least(s.to, greatest(t.rcv.limit(), t.rcv.rcvNXT))
 	}
-	if !got.from.Less(got.to) {
+	if !s.from.Less(s.to) {
+		s.to = s.from
+	}
+	return s
+}
+
+// arrive moves the receiver's RCV.NXT over what it got, and on over what it had
+// got before beyond that.
+func (t *turn) arrive(got span) {
+	snd, rcv := t.snd, t.rcv
+	if got.from == got.to {
 		return
 	}
 	snd.fill(got, rcv.rcvNXT)

@@ -21,6 +21,9 @@ func (t *turn) sent() {
 // sentOrdinary is sent for a segment with neither SYN nor RST.
 func (t *turn) sentOrdinary() {
 	snd, rcv, seg := t.snd, t.rcv, t.seg
+	if t.stray() {
+		return
+	}
 	t.classify()
 	t.judge()
 	t.misplaced()
@@ -116,7 +119,7 @@ func (t *turn) sentACK(news *signals) {
 		news.add(sndSynced) // nothing but a SYN,ACK lets it send an ACK
 	}
 	t.heard(news)
-	if snd.advertise(seg, snd.shift) {
+	if snd.advertise(seg, snd.shift, rcv.sndUNA) {
 		t.strange(BadWindowUpdate)
 	}
 }
@@ -216,6 +219,10 @@ func (t *turn) sentFIN(news *signals) {
 	snd.fin = end - 1
 	snd.set(factFIN)
 	t.passed.to = end
+	if end.Less(snd.sndNXT) { // what we took for octets beyond it was none
+		snd.fill(span{end, snd.sndNXT}, rcv.rcvNXT)
+		snd.sndNXT = end
+	}
 	// Our view of what it has received runs ahead of it: SEG.ACK tells the truth.
 	if snd.has(factFINRcvd) && snd.state == CloseWait && seg.Ack.LessEq(rcv.fin) {
 		news.add(sndCrossFIN)
@@ -239,6 +246,9 @@ func (t *turn) extend() {
 	}
 	if t.passed.to.Less(t.passed.from) {
 		t.passed.to = t.passed.from
+	}
+	if t.passed.from == t.passed.to && rcv.has(factBelieved) && rcv.limit().Less(t.passed.from) {
+		return // it cannot have sent what would be missing
 	}
 	old := snd.sndNXT
 	if old.Less(t.passed.to) {
