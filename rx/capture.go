@@ -159,7 +159,7 @@ func (c *Capture) survey() error {
 		}
 		n, err := f.size()
 		if err != nil {
-			kind, detail := cause(err)
+			detail, kind := cause(err)
 			bad = append(bad, &CaptureError{File: f.name, Offset: -1, Detail: detail, Err: kind})
 		}
 		sum, known = sum+n, known && n > 0
@@ -191,7 +191,7 @@ func (c *Capture) advance() error {
 		return ErrClosed
 	}
 	if err != nil {
-		kind, detail := cause(err)
+		detail, kind := cause(err)
 		c.failed = append(c.failed, &CaptureError{File: f.name, Offset: -1, Detail: detail, Err: kind})
 		return nil
 	}
@@ -235,7 +235,7 @@ func (c *Capture) fetch(need int) {
 	case c.format == nil && left < magicOctets:
 		err = ErrNotCapture
 	}
-	kind, detail := cause(err)
+	detail, kind := cause(err)
 	c.finish(c.fault(c.win.offset(c.win.end), kind, detail))
 }
 
@@ -263,7 +263,7 @@ func (c *Capture) sniff(head []byte) (need int, bad *place) {
 		err := c.in.decompress(head)
 		c.win.reset()
 		if err != nil {
-			kind, detail := cause(err)
+			detail, kind := cause(err)
 			return 0, &place{err: kind, detail: detail}
 		}
 		return magicOctets, nil

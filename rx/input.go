@@ -104,18 +104,18 @@ func (in *input) decompress(head []byte) error {
 // cause turns an error of opening or reading into one that reads well behind
 // the file's name: the name is not repeated, and bad compressed data is damage
 // like any other.
-func cause(err error) (kind error, detail string) {
+func cause(err error) (detail string, kind error) {
 	var path *fs.PathError
 	var corrupt flate.CorruptInputError
 	switch {
 	case errors.As(err, &path):
-		return path.Err, ""
+		return "", path.Err
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return ErrCutShort, ""
+		return "", ErrCutShort
 	case errors.As(err, &corrupt), errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum):
-		return ErrDamaged, "its compressed form: " + err.Error()
+		return "its compressed form: " + err.Error(), ErrDamaged
 	}
-	return err, ""
+	return "", err
 }
 
 // detached reads a pipe or a device, which may keep a read waiting for as long
