@@ -20,8 +20,8 @@ const (
 
 	// headerMax is how long the headers may be that come before the data of a
 	// fragment: they are kept in a page. IPv4's end at 60 octets. IPv6 sets no
-	// limit; 1 KiB is twice what a host has to bear (RFC 8504 §5.3: 8 options in
-	// each header).
+	// limit, but the first fragment holds them all (RFC 7112 §5), and data, within
+	// a path MTU that may be 1,280 octets.
 	headerMax = pageOctets
 
 	tcpHeaderOctets = 20 // RFC 9293 §3.1, without options

@@ -53,7 +53,7 @@ const (
 	// lie behind the last one. The first end counts.
 	AnomalySizeConflict
 	// AnomalyTiny: TCP, and the first fragment ends within the fixed header, or
-	// a later one begins there (RFC 1858 §3, RFC 3128 §1).
+	// a later one begins there (RFC 1858 §3, RFC 3128).
 	AnomalyTiny
 	// AnomalyTooMany: the datagram has Config.Fragments already. Refused.
 	AnomalyTooMany
