@@ -94,11 +94,11 @@ func (w *walk) ethernet() Layer {
 
 // vlanTag parses an IEEE 802.1Q tag, whatever its TPID was.
 func (w *walk) vlanTag() Layer {
-	h := w.take(4)
+	h := w.take(tagLen)
 	if h == nil {
 		return w.stop(ShortLink)
 	}
-	w.tag(binary.BigEndian.Uint16(h) & 0xfff)
+	w.scope = w.tags.add(w.scope, binary.BigEndian.Uint16(h)&0xfff)
 	return w.typed(binary.BigEndian.Uint16(h[2:]))
 }
 

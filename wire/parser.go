@@ -43,7 +43,7 @@ func (s Scope) mask() uint64 {
 // It allocates nothing and neither fails nor panics: Packet.Outcome says what
 // came of it. A frame is less than 2 GiB long.
 func (ps *Parser) Parse(p *Packet, link LinkType, data []byte) {
-	if link == LinkEthernet && p.fast(data) {
+	if link == LinkEthernet && ps.fast(p, data) {
 		return
 	}
 	w := walk{p: p, data: data, end: len(data), mask: ps.Scope.mask()}
@@ -55,11 +55,11 @@ func (ps *Parser) Parse(p *Packet, link LinkType, data []byte) {
 // that fragment, layers, tags and scope, surrounds the datagram. p may be under.
 func (ps *Parser) Resume(p, under *Packet, data []byte) {
 	w := walk{p: p, data: data, end: len(data), mask: ps.Scope.mask()}
-	w.ids = under.Key.Scope
-	w.vlan, w.vlans = under.VLAN, under.VLANs
+	w.scope = under.Key.Scope
+	w.tags.innermost, w.tags.ids = under.VLAN, under.VLANs
 	for _, l := range under.Stack[:under.Depth] {
 		if l == LayerVLAN {
-			w.tags++
+			w.tags.count++
 		}
 	}
 	w.stack, w.depth = under.Stack, under.Depth
@@ -72,82 +72,109 @@ func (ps *Parser) Resume(p, under *Packet, data []byte) {
 	w.run(layerIP)
 }
 
-// The fast path's view of a frame: Ethernet, an IPv4 header of five words, and
-// the first octets of a transport header.
+// The lengths of headers without options.
 const (
-	etherLen  = 14
-	ipv4Len   = 20
-	ipv6Len   = 40
-	tcpLen    = 20
-	udpLen    = 8
-	fastLen4  = etherLen + ipv4Len + tcpLen
-	fastLen6  = etherLen + ipv6Len + tcpLen
-	transOff4 = etherLen + ipv4Len
-	transOff6 = etherLen + ipv6Len
+	etherLen = 14
+	tagLen   = 4
+	ipv4Len  = 20
+	ipv6Len  = 40
+	tcpLen   = 20
+	udpLen   = 8
 )
 
-// fast parses what nearly every frame is: Ethernet, IPv4 or IPv6 without
-// options, and TCP or UDP that is no tunnel, all of it captured. It reports
-// false, with *p as it was, for anything else, which the general path takes.
-func (p *Packet) fast(data []byte) bool {
-	if len(data) < fastLen4 {
+// fastTags is how many VLAN tags the fast path steps over: QinQ's two.
+const fastTags = 2
+
+// fast parses what nearly every frame is: Ethernet with up to fastTags tags,
+// IPv4 or IPv6 without options, and TCP or UDP that is no tunnel, all of it
+// captured. It reports false, with *p as it was, for anything else, which the
+// walk takes.
+func (ps *Parser) fast(p *Packet, data []byte) bool {
+	if len(data) < etherLen+ipv4Len+tcpLen {
 		return false
 	}
-	switch binary.BigEndian.Uint16(data[12:]) {
-	case 0x0800:
-		return p.fast4(data)
-	case 0x86dd:
-		return p.fast6(data)
+	t := binary.BigEndian.Uint16(data[12:])
+	off := etherLen
+	for (t == 0x8100 || t == 0x88a8) && off < etherLen+fastTags*tagLen {
+		t = binary.BigEndian.Uint16(data[off+2:])
+		off += tagLen
 	}
-	return false
+	ok := false
+	switch t {
+	case 0x0800:
+		ok = p.fast4(data[off:], uint32(off))
+	case 0x86dd:
+		ok = p.fast6(data[off:], uint32(off))
+	}
+	if ok && off > etherLen {
+		ps.addTags(p, data[etherLen:off])
+	}
+	return ok
 }
 
-func (p *Packet) fast4(data []byte) bool {
-	h := (*[fastLen4]byte)(data)
-	n := int(binary.BigEndian.Uint16(h[16:])) - ipv4Len
-	if h[14] != 0x45 || binary.BigEndian.Uint16(h[20:])&ipv4FragMask != 0 || n > len(data)-transOff4 {
+// fast4 parses the IPv4 packet b, which begins at off of the frame.
+func (p *Packet) fast4(b []byte, off uint32) bool {
+	if len(b) < ipv4Len+tcpLen {
 		return false
 	}
-	body := data[transOff4:]
-	l := fastTransport(Proto(h[23]), body, n)
+	h := (*[ipv4Len]byte)(b)
+	n := int(binary.BigEndian.Uint16(h[2:]))
+	if h[0] != 0x45 || binary.BigEndian.Uint16(h[6:])&ipv4FragMask != 0 || n < ipv4Len || n > len(b) {
+		return false
+	}
+	l := fastTransport(Proto(h[9]), b[ipv4Len:], n-ipv4Len)
 	if l == LayerNone {
 		return false
 	}
-	p.plain(LayerIPv4, l, transOff4, h[22])
-	if !ipv4HeaderOK((*[ipv4Len]byte)(h[14:])) {
+	p.plain(LayerIPv4, l, off, ipv4Len, h[8])
+	if !ipv4HeaderOK(h) {
 		p.Marks = MarkIPChecksum
 	}
-	p.set4((*[8]byte)(h[26:]), ports(body), Proto(h[23]))
+	p.set4((*[8]byte)(h[12:]), ports(b[ipv4Len:]), Proto(h[9]))
 	if l == LayerTCP {
-		p.tcp(body[:n], n)
+		p.tcp(b[ipv4Len:n], n-ipv4Len)
 	} else {
-		p.udp(body[:n], n)
+		p.udp(b[ipv4Len:n], n-ipv4Len)
 	}
 	return true
 }
 
-func (p *Packet) fast6(data []byte) bool {
-	if len(data) < fastLen6 {
+// fast6 parses the IPv6 packet b, which begins at off of the frame.
+func (p *Packet) fast6(b []byte, off uint32) bool {
+	if len(b) < ipv6Len+tcpLen {
 		return false
 	}
-	h := (*[fastLen6]byte)(data)
-	n := int(binary.BigEndian.Uint16(h[18:]))
-	if h[14]>>4 != 6 || n > len(data)-transOff6 {
+	h := (*[ipv6Len]byte)(b)
+	b = b[ipv6Len:]
+	n := int(binary.BigEndian.Uint16(h[4:]))
+	if h[0]>>4 != 6 || n > len(b) {
 		return false
 	}
-	body := data[transOff6:]
-	l := fastTransport(Proto(h[20]), body, n)
+	l := fastTransport(Proto(h[6]), b, n)
 	if l == LayerNone {
 		return false
 	}
-	p.plain(LayerIPv6, l, transOff6, h[21])
-	p.set6((*[32]byte)(h[22:]), ports(body), Proto(h[20]))
+	p.plain(LayerIPv6, l, off, ipv6Len, h[7])
+	p.set6((*[32]byte)(h[8:]), ports(b), Proto(h[6]))
 	if l == LayerTCP {
-		p.tcp(body[:n], n)
+		p.tcp(b[:n], n)
 	} else {
-		p.udp(body[:n], n)
+		p.udp(b[:n], n)
 	}
 	return true
+}
+
+// addTags adds what the VLAN tags in b say to a packet of the fast path.
+func (ps *Parser) addTags(p *Packet, b []byte) {
+	var t tags
+	for ; len(b) >= tagLen; b = b[tagLen:] {
+		p.Key.Scope = t.add(p.Key.Scope, binary.BigEndian.Uint16(b)&0xfff)
+		copy(p.Stack[2:], p.Stack[1:4])
+		p.Stack[1] = LayerVLAN
+		p.Depth++
+	}
+	p.Key.Scope &= ps.Scope.mask()
+	p.VLAN, p.VLANs = t.innermost, t.ids
 }
 
 // fastTransport names the TCP or UDP header in body, of which the IP header
@@ -166,11 +193,11 @@ func fastTransport(proto Proto, body []byte, n int) Layer {
 	return LayerNone
 }
 
-// plain overwrites the packet with what all plain Ethernet frames share, the
-// transport header being at off.
-func (p *Packet) plain(network, transport Layer, off uint32, ttl uint8) {
+// plain overwrites the packet with what all packets of the fast path share, the
+// IP header of hl octets being at off.
+func (p *Packet) plain(network, transport Layer, off, hl uint32, ttl uint8) {
 	*p = Packet{}
-	p.NetworkOff, p.OuterOff, p.TransportOff = etherLen, etherLen, off
+	p.NetworkOff, p.OuterOff, p.TransportOff = off, off, off+hl
 	p.TTL = ttl
 	p.Depth = 3
 	p.Stack[0], p.Stack[1], p.Stack[2] = LayerEthernet, network, transport

@@ -30,15 +30,13 @@ type walk struct {
 		frag    FragmentInfo
 	}
 
-	ids     uint64 // hashes of identifiers, as in FlowKey.Scope
+	scope   uint64 // hashes of identifiers, as in FlowKey.Scope
 	mask    uint64 // which of them go into a key
 	outer   int    // the outermost IP header; valid iff ipSeen
 	ipSeen  bool
-	found   bool  // *p holds an IP packet
-	padded  bool  // radiotap: 802.11 headers end on four octets
-	tags    uint8 // VLAN tags so far; vlans holds the first of them
-	vlan    uint16
-	vlans   [vlanMax]uint16
+	found   bool // *p holds an IP packet
+	padded  bool // radiotap: 802.11 headers end on four octets
+	tags    tags
 	depth   uint8 // headers so far; stack holds the first of them
 	stack   [stackMax]Layer
 	outcome Outcome
@@ -168,7 +166,7 @@ func (w *walk) commit(o Outcome, e endpoints) {
 	} else {
 		p.set6((*[32]byte)(h[8:]), e, w.ip.proto)
 	}
-	p.Key.Scope = w.ids & mask
+	p.Key.Scope = w.scope & mask
 	w.context()
 	w.found, w.outcome = true, o
 }
@@ -176,26 +174,33 @@ func (w *walk) commit(o Outcome, e endpoints) {
 // context writes what surrounds the packet.
 func (w *walk) context() {
 	w.p.Stack, w.p.Depth = w.stack, min(w.depth, stackMax)
-	w.p.VLAN, w.p.VLANs = w.vlan, w.vlans
-}
-
-// tag notes a VLAN identifier. Priority tags, whose identifier is 0, are no
-// VLAN (IEEE 802.1Q §9.6) and do not change the scope.
-func (w *walk) tag(id uint16) {
-	if w.tags < vlanMax {
-		w.vlans[w.tags] = id
-	}
-	w.tags++
-	if id == 0 {
-		return
-	}
-	w.vlan = id
-	w.ids = uint64(mix(uint32(w.ids>>32), uint32(id)))<<32 | w.ids&0xffffffff
+	w.p.VLAN, w.p.VLANs = w.tags.innermost, w.tags.ids
 }
 
 // tunnelID notes the identifier of a tunnel.
 func (w *walk) tunnelID(id uint32) {
-	w.ids = w.ids&^0xffffffff | uint64(mix(uint32(w.ids), id))
+	w.scope = w.scope&^0xffffffff | uint64(mix(uint32(w.scope), id))
+}
+
+// tags are the VLAN identifiers on the way to a packet.
+type tags struct {
+	ids       [vlanMax]uint16 // the outermost ones
+	innermost uint16
+	count     uint8
+}
+
+// add notes the next tag, and returns scope with its identifier. Priority tags,
+// whose identifier is 0, are no VLAN (IEEE 802.1Q §9.6) and leave it as it is.
+func (t *tags) add(scope uint64, id uint16) uint64 {
+	if t.count < vlanMax {
+		t.ids[t.count] = id
+	}
+	t.count++
+	if id == 0 {
+		return scope
+	}
+	t.innermost = id
+	return uint64(mix(uint32(scope>>32), uint32(id)))<<32 | scope&0xffffffff
 }
 
 // mix folds one more identifier into a hash: order counts, and an identifier of
