@@ -105,7 +105,8 @@ func (c *Capture) shut() error {
 func (c *Capture) Next(out *Chunk) error {
 	*out = Chunk{}
 	if c.frames == nil {
-		c.frames = make([]Frame, 0, chunkFrames)
+		// No block holds more records than it has room for their headers.
+		c.frames = make([]Frame, 0, min(chunkFrames, 1+c.win.supply.octets/pcapRecordOctets))
 		c.end = c.survey()
 	}
 	for c.end == nil {

@@ -16,7 +16,7 @@ import (
 func checkTwin(t *testing.T, data []byte) {
 	t.Helper()
 	want, whole := slowRead(data)
-	for i, octets := range []int{64, 16 << 10} {
+	for i, octets := range []int{64, 4 << 10} {
 		var r io.Reader = bytes.NewReader(data)
 		if i == 0 {
 			r = iotest.DataErrReader(iotest.OneByteReader(r))
