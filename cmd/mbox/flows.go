@@ -88,7 +88,7 @@ func putJSON(b []byte, r *record) []byte {
 	}
 	for _, d := range sides {
 		b = append(append(append(b, '"'), sideNames[d]...), `":{`...)
-		for _, f := range sideFields(r.text[d] != nil) {
+		for _, f := range sideFields(r.text != nil) {
 			b = append(append(append(b, '"'), f.name...), '"', ':')
 			b = append(f.put(b, r, d), ',')
 		}
@@ -141,7 +141,7 @@ func putCSV(b []byte, r *record) []byte {
 		}
 	}
 	for _, d := range sides {
-		for _, f := range sideFields(r.text[d] != nil) {
+		for _, f := range sideFields(r.text != nil) {
 			put(f.put(value[:0], r, d))
 		}
 	}

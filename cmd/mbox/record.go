@@ -26,7 +26,7 @@ type record struct {
 	rtt       uevents.RTT
 	evidence  mbox.Evidence
 	sent      [2]mbox.Counters
-	text      [2]*digest // nil where streams are not read
+	text      *[2]digest // nil where streams are not read
 }
 
 func (r *record) tcp() bool { return r.flow.Proto() == wire.ProtoTCP }
@@ -43,9 +43,9 @@ type recorder struct {
 type birth struct {
 	at        int64 // ns since 1970, as the capture says
 	encap     string
-	typ, code uint8 // of ICMP
-	sender    uint8 // index in the key
-	text      [2]digest
+	text      *[2]digest // nil until there are octets
+	typ, code uint8      // of ICMP
+	sender    uint8      // index in the key
 }
 
 // digest is the hash of a stream's octets from its start to its first gap.
@@ -74,7 +74,7 @@ func (r *recorder) begin(c *mbox.Context) {
 }
 
 func (r *recorder) data(c *mbox.Context) {
-	d := &r.born.Of(c).text[c.Side()]
+	d := r.digest(c)
 	if d.over || c.Offset() != d.octets {
 		d.over = true
 		return
@@ -86,7 +86,16 @@ func (r *recorder) data(c *mbox.Context) {
 	d.octets += uint64(len(c.Payload()))
 }
 
-func (r *recorder) gap(c *mbox.Context) { r.born.Of(c).text[c.Side()].over = true }
+func (r *recorder) gap(c *mbox.Context) { r.digest(c).over = true }
+
+// digest returns that of the stream at hand.
+func (r *recorder) digest(c *mbox.Context) *digest {
+	b := r.born.Of(c)
+	if b.text == nil {
+		b.text = new([2]digest)
+	}
+	return &b.text[c.Side()]
+}
 
 // of returns the record of the flow at hand, which ends.
 func (r *recorder) of(c *mbox.Context) record {
@@ -99,12 +108,18 @@ func (r *recorder) of(c *mbox.Context) record {
 	}
 	for _, side := range sides {
 		rec.state[side], rec.sent[side] = c.State(side), c.Counters(side)
-		if r.hashed {
-			rec.text[side] = &b.text[side]
+	}
+	if r.hashed {
+		rec.text = b.text
+		if rec.text == nil {
+			rec.text = &nothingSaid
 		}
 	}
 	return rec
 }
+
+// nothingSaid are the digests of a flow without octets.
+var nothingSaid [2]digest
 
 var sides = [...]mbox.Dir{mbox.Client, mbox.Server}
 
