@@ -81,6 +81,8 @@ func (t *turn) wanted() bool {
 		return t.synOK && t.ackOK
 	case t.look.WindowProbe && t.seg.Len > 0:
 		return false
+	case t.rcv.state == Listen, t.rcv.state == SynSent, t.rcv.state == SynReceived && !t.ackOK:
+		return false // RFC 9293 §3.10.7.2 fourth, §3.10.7.3 fifth, §3.10.7.4 fifth
 	case !t.rules.Strict:
 		return true
 	}

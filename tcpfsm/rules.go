@@ -43,7 +43,6 @@ var rules = [...]rule{
 	{Established, sndFIN, FinWait1, "3.10.4", "CLOSE"},
 	{CloseWait, sndFIN, LastAck, "3.10.4", "CLOSE"},
 	{CloseWait, sndCrossFIN, Closing, "3.6 fig 13", "simultaneous close"},
-	{SynReceived, rcvFIN, CloseWait, "3.10.7.4/8", ""},
 	{Established, rcvFIN, CloseWait, "3.10.7.4/8", ""},
 	{FinWait1, rcvFIN, Closing, "3.10.7.4/8", "simultaneous close"},
 	{FinWait1, rcvAckOfFIN, FinWait2, "3.10.7.4/5", ""},

@@ -1,9 +1,6 @@
 package tcpfsm
 
-import (
-	"math/bits"
-	"testing"
-)
+import "testing"
 
 // TestRulesAreAFunction checks that no pair of state and signal is listed twice,
 // and pins how many pairs are anomalies, so that a new one is noticed.
@@ -19,31 +16,37 @@ func TestRulesAreAFunction(t *testing.T) {
 			t.Errorf("%v on %q: index says %v", r.From, r.On, next[r.From][r.On])
 		}
 	}
-	if got, want := int(ruledStates)*int(signalCount)-len(seen), 113; got != want {
+	if got, want := int(ruledStates)*int(signalCount)-len(seen), 115; got != want {
 		t.Errorf("%d pairs are anomalies, want %d: list the new one or explain it here", got, want)
 	}
 }
 
-// TestEveryRuleIsTaken fails for a rule that no transcript goes through: it is
-// either dead or untested.
+// TestEveryRuleIsTaken takes each rule away in turn. If no transcript notices, the
+// rule is either dead or untested.
 func TestEveryRuleIsTaken(t *testing.T) {
-	taken := map[[2]uint8]bool{}
-	onApply = func(from State, s signals) {
-		for ; s != 0; s &= s - 1 {
-			sig := bits.TrailingZeros16(uint16(s))
-			taken[[2]uint8{uint8(from), uint8(sig)}] = true
-			if to := next[from][sig]; to != unlisted {
-				from = to
+	all := readTranscripts(t)
+	for _, r := range rules {
+		next[r.From][r.On] = unlisted
+		if !noticed(t, all) {
+			t.Errorf("no transcript takes {%v, %s, %v} (%s)", r.From, r.On, r.To, r.Ref)
+		}
+		next[r.From][r.On] = r.To
+	}
+}
+
+// noticed reports whether a transcript reads otherwise than it is written.
+func noticed(t *testing.T, all []transcript) bool {
+	for _, tr := range all {
+		var p player
+		for i := range tr.steps {
+			s := &tr.steps[i]
+			if s.verb == "expire" && next[TimeWait][timeout2MSL] == unlisted {
+				return true // Expire asserts that rule
+			}
+			if p.play(t, s) != s.want {
+				return true
 			}
 		}
 	}
-	defer func() { onApply = nil }()
-	for _, tr := range readTranscripts(t) {
-		replay(t, tr.steps, &player{})
-	}
-	for _, r := range rules {
-		if !taken[[2]uint8{uint8(r.From), uint8(r.On)}] {
-			t.Errorf("no transcript takes {%v, %s, %v} (%s)", r.From, r.On, r.To, r.Ref)
-		}
-	}
+	return false
 }

@@ -67,7 +67,6 @@ func readTranscripts(t testing.TB) (all []transcript) {
 func parseStep(line string) (s step, err error) {
 	s.line = line
 	left, want, _ := strings.Cut(line, "|")
-	s.left, s.want = left, squeeze(want)
 	f := strings.Fields(left)
 	switch {
 	case len(f) == 0:
@@ -78,6 +77,9 @@ func parseStep(line string) (s step, err error) {
 	case f[0] == "strict":
 		s.verb = "strict"
 		return s, nil
+	}
+	s.left, s.want = left, squeeze(want)
+	switch {
 	case len(f) == 2 && (f[0] == "!" || f[0] == "untrack"):
 		s.verb = map[string]string{"!": "expire", "untrack": "untrack"}[f[0]]
 		s.dir, err = parseSide(f[1])
@@ -169,11 +171,20 @@ type player struct {
 	shift wire.Seq // added to every sequence number (TestWrapAnywhere)
 }
 
-// play takes one step and returns states and notes as a transcript has them.
+// play takes one step and returns states and notes as a transcript has them; for
+// lines that have none, it returns "".
 func (p *player) play(t testing.TB, s *step) string {
 	var delta Delta
 	var look Look
 	switch s.verb {
+	case "":
+		return ""
+	case "new":
+		p.conn, p.rules = Conn{}, Rules{}
+		return ""
+	case "strict":
+		p.rules.Strict = true
+		return ""
 	case "expire":
 		delta = p.conn.Expire(s.dir)
 	case "untrack":
@@ -270,13 +281,7 @@ func TestTranscripts(t *testing.T) {
 			for i := range tr.steps {
 				s := &tr.steps[i]
 				line := s.line
-				switch s.verb {
-				case "new":
-					p = player{}
-				case "strict":
-					p.rules.Strict = true
-				case "segment", "expire", "untrack":
-					got := p.play(t, s)
+				if got := p.play(t, s); got != "" {
 					line = s.layout(got)
 					if got != s.want {
 						t.Errorf("%s:%d: %s\n got %s\nwant %s", tr.path, i+1, s.left, got, s.want)
