@@ -42,8 +42,8 @@ const (
 	relGE
 )
 
-// relation compares two numbers. It is false for packets that lack one of the
-// headers that they are read from.
+// relation compares two numbers. It is false for packets that lack a header
+// that they are read from, as far as code.needs goes.
 type relation struct {
 	op   relOp
 	a, b *arith
@@ -144,11 +144,6 @@ func (p *parser) combine(op arithOp, a, b *arith, t token) (*arith, *Error) {
 	if a.op == arithConst && b.op == arithConst {
 		n, _ := compute(op, a.num, b.num)
 		return constant(n, a.at), nil
-	}
-	// libpcap keeps the protocol of the left operand only: 1 + tcp[0] reads
-	// any packet as if it were TCP.
-	if l := missingLayer(a, b); l != nil {
-		return nil, p.errorAt(l.at, "tcpdump would not check that the packet is %s here; write this operand first", l.layer.name)
 	}
 	return &arith{op: op, a: a, b: b, at: a.at}, nil
 }
@@ -295,32 +290,4 @@ func compare(op relOp, a, b uint32) bool {
 		return a > b
 	}
 	return a >= b
-}
-
-// missingLayer returns a part of b that reads a protocol which no part of a
-// makes sure of, or nil.
-func missingLayer(a, b *arith) *arith {
-	for _, l := range loads(b, nil) {
-		covered := l.layer.load == baseEther
-		for _, have := range loads(a, nil) {
-			covered = covered || have.layer == l.layer ||
-				l.layer.name == "ip" && have.layer.load == baseIPv4 ||
-				l.layer.name == "ip6" && have.layer.load == baseIPv6
-		}
-		if !covered {
-			return l
-		}
-	}
-	return nil
-}
-
-// loads appends the parts of a that read octets, left to right.
-func loads(a *arith, to []*arith) []*arith {
-	if a == nil {
-		return to
-	}
-	if a.op == arithLoad {
-		to = append(to, a)
-	}
-	return loads(a.b, loads(a.a, to))
 }

@@ -55,7 +55,7 @@ func (e *expr) walk(f func(*expr) bool) bool {
 	return true
 }
 
-// op says what a test looks at.
+// op says what a test looks at. Those before opEther need the EtherType.
 type op uint8
 
 const (
@@ -64,8 +64,8 @@ const (
 	opProto            // the IP protocol: proto, in families
 	opHost             // IPv4 addresses, of IP and ARP headers: num under mask, in families
 	opHost6            // IPv6 addresses: addr under mask6
-	opEther            // Ethernet addresses: mac
 	opPort             // ports of TCP, UDP and SCTP: lo to hi, of proto or, if that is 0, of all
+	opEther            // Ethernet addresses: mac
 	opVLAN             // the VLAN tag at level, with identifier num if tagged
 	opRelate           // a comparison: rel
 )

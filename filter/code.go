@@ -16,7 +16,7 @@ type step struct {
 
 // code computes both sides of a comparison.
 type code struct {
-	needs []*layer // what the packet must have for octets to mean what they say
+	needs []*layer // what the packet must have, or the comparison is false
 	steps []step
 	fix   bool   // the right side is num
 	num   uint32 // valid iff fix
@@ -28,6 +28,8 @@ type code struct {
 func assemble(r *relation) (code, token) {
 	var c code
 	a := assembler{code: &c}
+	a.need(r.a)
+	a.need(r.b)
 	a.emit(r.a)
 	if r.b.op == arithConst {
 		c.fix, c.num = true, r.b.num
@@ -50,7 +52,6 @@ func (a *assembler) emit(x *arith) {
 	last := x.b
 	if x.op == arithLoad {
 		s.base, s.size, last = x.layer.load, x.size, x.a
-		a.need(x.layer)
 	} else if x.a != nil {
 		a.emit(x.a)
 	}
@@ -72,17 +73,27 @@ func (a *assembler) emit(x *arith) {
 	}
 }
 
-// need adds l to what the packet must have.
-func (a *assembler) need(l *layer) {
-	if l.load == baseEther {
+// need adds what x needs the packet to have. Of a sum that is what its left
+// operand needs: libpcap forgets the right one, so that ip[0] + tcp[0] reads
+// any IPv4 packet as if it were TCP. It is an oversight, but expressions in
+// use rest on it: pcap-filter(7) has one with ip[2:2] - (tcp[12] & 0xf0), for
+// which `tcp port 80 and` has made sure of TCP before.
+func (a *assembler) need(x *arith) {
+	for ; x.op >= arithNeg; x = x.a {
+	}
+	if x.op != arithLoad {
+		return
+	}
+	a.need(x.a)
+	if x.layer.load == baseEther {
 		return
 	}
 	for _, have := range a.needs {
-		if have == l {
+		if have == x.layer {
 			return
 		}
 	}
-	a.needs = append(a.needs, l)
+	a.needs = append(a.needs, x.layer)
 }
 
 // eval computes and compares.
@@ -133,7 +144,7 @@ func (f *frame) has(l *layer) verdict {
 	}
 	switch l.load {
 	case baseNet:
-		return f.hasNet(l)
+		return truth(f.link == l.ether)
 	case baseIPv4:
 		if f.link != etherIPv4 {
 			return no
@@ -155,27 +166,25 @@ func (f *frame) has(l *layer) verdict {
 	return truth(n == uint32(l.proto))
 }
 
-// hasNet reports whether the network header is that of l.
-func (f *frame) hasNet(l *layer) verdict { return truth(f.link == l.ether) }
-
 // load reads the octets at index behind a step's base.
 func (f *frame) load(s *step, index uint32) (n uint32, ok bool) {
-	var start int
+	start := f.net
 	switch s.base {
 	case baseEther:
 		if start, ok = f.ether(); !ok {
 			return 0, false
 		}
-	case baseNet:
-		start = f.net
-	case baseIPv6:
-		start = f.net + ipv6Len
-	default:
+	case baseIPv4:
 		// As in libpcap, where index and header length are added in 32 bits.
-		start = f.net
-		index += uint32(f.ipv4HeaderLen())
+		first, ok := f.u8(f.net)
+		if !ok {
+			return 0, false
+		}
+		index += (first & 0xf) * 4
+	case baseIPv6:
+		start += ipv6Len
 	}
-	if uint64(start)+uint64(index) >= uint64(len(f.data)) {
+	if start < 0 || uint64(start)+uint64(index) >= uint64(len(f.data)) {
 		return 0, false
 	}
 	off := start + int(index)

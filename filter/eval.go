@@ -25,31 +25,28 @@ func truth(b bool) verdict {
 
 // eval makes the test on a packet.
 func (t *test) eval(f *frame) verdict {
-	if t.op == opRelate {
-		return t.rel.eval(f)
-	}
-	if t.op == opEther {
-		return t.evalEther(f)
-	}
-	if t.op == opVLAN {
-		return t.evalVLAN(f)
-	}
-	if f.cut {
+	if f.cut && t.op < opEther {
 		return beyond
 	}
 	switch t.op {
-	case opPort:
-		return t.evalPort(f)
+	case opType:
+		return t.evalType(f)
+	case opLLC:
+		return t.evalLLC(f)
 	case opProto:
 		return t.evalProto(f)
 	case opHost:
 		return t.evalHost(f)
 	case opHost6:
 		return t.evalHost6(f)
-	case opLLC:
-		return t.evalLLC(f)
+	case opPort:
+		return t.evalPort(f)
+	case opEther:
+		return t.evalEther(f)
+	case opVLAN:
+		return t.evalVLAN(f)
 	}
-	return t.evalType(f)
+	return t.rel.eval(f)
 }
 
 // Offsets within the headers that the tests read.
@@ -154,7 +151,7 @@ func (t *test) evalProto(f *frame) verdict {
 		if !ok {
 			return beyond
 		}
-		if wire.Proto(n) == t.proto || n != protoFrag {
+		if wire.Proto(n) == t.proto || wire.Proto(n) != wire.ProtoFragment {
 			return truth(wire.Proto(n) == t.proto)
 		}
 		if n, ok = f.u8(f.net + ipv6Len); !ok {
@@ -298,10 +295,10 @@ func (t *test) evalVLAN(f *frame) verdict {
 
 // evalType looks at the EtherType.
 func (t *test) evalType(f *frame) verdict {
-	if t.num == etherIPv4 || t.num == etherIPv6 || !f.found() {
+	if t.num == etherIPv4 || t.num == etherIPv6 || f.linked || !f.found() {
 		return truth(uint32(f.link) == t.num)
 	}
-	// Behind an IP packet's Ethernet header may be labels or a session.
+	// Between an Ethernet header and IP may be labels or a session.
 	off, ok := f.typeOff()
 	if !ok {
 		return no

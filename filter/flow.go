@@ -19,12 +19,15 @@ func (t *test) needsPacket() string {
 			return lead + "a flow is always IP"
 		}
 	case opProto:
-		if t.families&inIP6 == 0 {
-			break
-		}
-		switch t.proto { // what the parser steps over in search of the transport
-		case protoHopOpt, protoRoute, protoFrag, protoAH, protoOpts:
-			return lead + "a flow's key has the protocol behind extension headers"
+		// What the parser steps over in search of the transport.
+		switch t.proto {
+		case wire.ProtoAH:
+			return lead + "a flow's key has the protocol behind AH"
+		case wire.ProtoHopByHop, wire.ProtoRouting, wire.ProtoFragment, wire.ProtoDestOpts,
+			wire.ProtoMobility, wire.ProtoHIP, wire.ProtoShim6:
+			if t.families&inIP6 != 0 {
+				return lead + "a flow's key has the protocol behind extension headers"
+			}
 		}
 	case opLLC, opEther:
 		return lead + "a flow's key has nothing of the link layer"

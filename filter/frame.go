@@ -11,11 +11,16 @@ import (
 type frame struct {
 	pkt     *wire.Packet
 	data    []byte
-	net     int    // the IP or ARP header; meaningful iff link is not 0
+	net     int    // the IP or ARP header; netUnknown if there is no telling
 	link    uint16 // EtherType of what stands at net; 0 if there is no telling
 	cut     bool   // the capture ends before the EtherType
+	linked  bool   // net is an IP header behind Ethernet and nothing but tags
+	tags    uint8  // how many; valid iff linked
 	wireLen uint32
 }
+
+// netUnknown is so far before a frame that no offset leads back into it.
+const netUnknown = -1 << 20
 
 // Lengths of the link headers that can be searched for what is not IP.
 const (
@@ -32,12 +37,12 @@ func (f *frame) locate() {
 	case wire.Whole, wire.Fragment, wire.ShortTransport, wire.BadTransport:
 		f.net = int(f.pkt.NetworkOff)
 		if f.net == etherLen && f.pkt.Stack[0] == wire.LayerEthernet {
-			f.link = binary.BigEndian.Uint16(f.data[etherLen-2:])
+			f.link, f.linked = binary.BigEndian.Uint16(f.data[etherLen-2:]), true
 			return
 		}
 		f.inner()
 	case wire.TooDeep:
-		// The innermost packet has not been reached.
+		f.net = netUnknown // the innermost packet has not been reached
 	default:
 		f.outermost()
 	}
@@ -45,13 +50,13 @@ func (f *frame) locate() {
 
 // inner finds out what the EtherType of the innermost packet is or would be.
 func (f *frame) inner() {
-	if off, ok := f.ether(); ok {
-		typeOff := off + etherLen - 2
-		for typeOff+2 < f.net {
-			typeOff += tagLen
-		}
-		if typeOff+2 == f.net {
-			f.link = binary.BigEndian.Uint16(f.data[typeOff:])
+	p := f.pkt
+	if i := lastEther(p); i >= 0 {
+		tags := tagsBehind(p, i)
+		next := i + 1 + tags
+		if next < int(p.Depth) && next == lastIP(p) && f.net >= etherLen+tagLen*tags {
+			f.link = binary.BigEndian.Uint16(f.data[f.net-2:])
+			f.linked, f.tags = true, uint8(tags)
 			return
 		}
 	}
@@ -66,6 +71,7 @@ func (f *frame) inner() {
 func (f *frame) outermost() {
 	typeOff, ok := f.typeOff()
 	if !ok {
+		f.net = netUnknown
 		return
 	}
 	t, ok := f.u16(typeOff)
@@ -83,7 +89,7 @@ func (f *frame) typeOff() (off int, ok bool) {
 	if off, ok := f.ether(); ok {
 		return off + etherLen - 2 + tagLen*tagsBehind(p, lastEther(p)), true
 	}
-	if p.Depth == 0 || f.net != 0 {
+	if p.Depth == 0 || f.found() {
 		return 0, false
 	}
 	n := tagsBehind(p, 0)
@@ -103,18 +109,11 @@ func (f *frame) typeOff() (off int, ok bool) {
 // notes tell: in front of the innermost IP packet with nothing but tags
 // between them, or at the frame's start.
 func (f *frame) ether() (off int, ok bool) {
-	p := f.pkt
-	i := lastEther(p)
-	if i < 0 {
-		return 0, false
-	}
-	tags := tagsBehind(p, i)
-	if next := i + 1 + tags; next < int(p.Depth) && isIP(p.Stack[next]) && lastIP(p) == next && f.found() {
-		off = int(p.NetworkOff) - etherLen - tagLen*tags
-		return off, off >= 0
+	if f.linked {
+		return f.net - etherLen - tagLen*int(f.tags), true
 	}
 	// A reassembled datagram begins with its IP header; no frame does.
-	return 0, i == 0 && (!f.found() || p.OuterOff >= etherLen)
+	return 0, lastEther(f.pkt) == 0 && (!f.found() || f.pkt.OuterOff >= etherLen)
 }
 
 // found reports whether the parser came upon an IP packet.

@@ -100,6 +100,11 @@ func someArith(r *rand.Rand, n int) string {
 			x += op + " " + k
 		case 2:
 			x += " " + op + " (" + k + " + " + k + ")"
+		case 3:
+			if r.IntN(3) == 0 { // another protocol on the right
+				layer = pick(r, []string{"ip", "tcp", "udp", "ip6", "icmp6", "arp", "ether"})
+				x += " " + op + " " + load(k)
+			}
 		}
 	}
 	return x

@@ -2,18 +2,13 @@ package filter
 
 import "github.com/mbox-stack/mbox/wire"
 
-// Protocol numbers that the language names and the hot path of wire does not.
+// Protocol numbers that the language names and wire does not.
 const (
-	protoIGMP   = 2
-	protoIGRP   = 9
-	protoFrag   = 44 // IPv6 fragment header, RFC 8200 §4.5
-	protoESP    = 50
-	protoAH     = 51
-	protoPIM    = 103
-	protoVRRP   = 112 // CARP uses VRRP's number
-	protoHopOpt = 0
-	protoRoute  = 43
-	protoOpts   = 60
+	protoIGMP = 2
+	protoIGRP = 9
+	protoESP  = 50
+	protoPIM  = 103
+	protoVRRP = 112 // CARP uses VRRP's number
 )
 
 // EtherTypes that the language names.
@@ -68,7 +63,7 @@ var layers = map[string]*layer{
 	"udp":   {name: "udp", families: inIP | inIP6, proto: wire.ProtoUDP, load: baseIPv4},
 	"sctp":  {name: "sctp", families: inIP | inIP6, proto: wire.ProtoSCTP, load: baseIPv4},
 	"pim":   {name: "pim", families: inIP | inIP6, proto: protoPIM, load: baseIPv4},
-	"ah":    {name: "ah", families: inIP | inIP6, proto: protoAH},
+	"ah":    {name: "ah", families: inIP | inIP6, proto: wire.ProtoAH},
 	"esp":   {name: "esp", families: inIP | inIP6, proto: protoESP},
 	"icmp":  {name: "icmp", families: inIP, proto: wire.ProtoICMP, load: baseIPv4},
 	"igmp":  {name: "igmp", families: inIP, proto: protoIGMP, load: baseIPv4},

@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// String returns the expression in a canonical form that compiles to the same
-// program, here and in tcpdump: all qualifiers written out, names as numbers,
-// groups in parentheses.
+// String returns the expression in a canonical form: all qualifiers written
+// out, names as numbers, groups in parentheses. It compiles to the same
+// program, here and in tcpdump, unless writing all that out has taken a giant
+// past a limit (lengthMax, nestMax).
 func (p *Program) String() string {
 	if p.root == nil {
 		return ""
