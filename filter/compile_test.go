@@ -79,6 +79,8 @@ var accepted = []struct{ text, canonical string }{
 	// Arithmetic: strength, left to right, and the odd two.
 	{"len + 1 * 2 - 3 = 4", "((len + 2) - 3) = 4"},
 	{"len | 1 & len << 2 > 0", "(len | (1 & (len << 2))) > 0"},
+	{"len << 2 >> 1 + 1 = len", "((len << 2) >> 2) = len"},
+	{"len & 3 >> len - 1 * len / 2 = 0", "(len & (3 >> (len - ((1 * len) / 2)))) = 0"},
 	{"len % 3 * 2 != 0", "(len % 6) != 0"},
 	{"len * 2 ^ 3 + 1 <= 0", "(len * 6) <= 0"},
 	{"len ^ 3 ^ len >= 0", "(len ^ (3 ^ len)) >= 0"},
