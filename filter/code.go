@@ -104,23 +104,23 @@ func (r *relation) eval(f *frame) verdict {
 		}
 	}
 	var stack [stackMax]uint32
-	sp := 0 // results on the stack
+	var x uint32 // the top of the stack; what is below it is in stack
+	sp := 0
 	for i := range r.steps {
-		s := &r.steps[i]
-		x := s.num
-		if !s.fix && s.op >= arithLoad {
-			sp--
-			x = stack[sp&(stackMax-1)]
-		}
-		ok := true
+		s, ok := &r.steps[i], true
 		switch {
-		case s.op == arithConst:
-		case s.op == arithLen:
-			x = f.wireLen
+		case s.op <= arithLen || s.op == arithLoad && s.fix:
+			if i > 0 {
+				stack[sp&(stackMax-1)] = x
+				sp++
+			}
+			x, ok = f.value(s)
 		case s.op == arithLoad:
 			x, ok = f.load(s, x)
 		case s.op == arithNeg:
 			x = -x
+		case s.fix:
+			x, ok = compute(s.op, x, s.num)
 		default:
 			sp--
 			x, ok = compute(s.op, stack[sp&(stackMax-1)], x)
@@ -128,13 +128,22 @@ func (r *relation) eval(f *frame) verdict {
 		if !ok {
 			return beyond
 		}
-		stack[sp&(stackMax-1)] = x
-		sp++
 	}
 	if r.fix {
-		return truth(compare(r.op, stack[0], r.num))
+		return truth(compare(r.op, x, r.num))
 	}
-	return truth(compare(r.op, stack[0], stack[1]))
+	return truth(compare(r.op, stack[0], x))
+}
+
+// value returns what a step puts on the stack that takes nothing from it.
+func (f *frame) value(s *step) (n uint32, ok bool) {
+	switch s.op {
+	case arithConst:
+		return s.num, true
+	case arithLen:
+		return f.wireLen, true
+	}
+	return f.load(s, s.num)
 }
 
 // has reports whether the packet has the header that l's octets are read from.

@@ -141,7 +141,7 @@ func TestDatagram(t *testing.T) {
 	check(t, "fragment", &p, fragment, []string{"tcp", "tcp dst port 80", "ip[6] & 0x20 != 0"}, true)
 	parser.Resume(&p, &p, inner)
 	check(t, "datagram", &p, inner, []string{"tcp dst port 80", "vlan 5", "tcp[13] = 2", "host 10.0.0.1"}, true)
-	check(t, "datagram", &p, inner, []string{"ether src 2:0:0:0:0:1", "ether[0] = 2", "udp", "vlan 6", "ether proto 0x9000"}, false)
+	check(t, "datagram", &p, inner, []string{"ether src 2:0:0:0:0:1", "ether[0] = 0x45", "udp", "vlan 6", "ether proto 0x9000"}, false)
 }
 
 // TestMatchFlow orients flows from their client to their server.
