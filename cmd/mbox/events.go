@@ -240,7 +240,7 @@ func tellPacket(l *line, c *mbox.Context) {
 
 func tellStart(l *line, c *mbox.Context) {
 	l.text("start", c.Flow().Start().String())
-	if encap := c.Packet().Encap(); encap != "" {
+	if encap := c.Packet().Encap(); l.json || strings.Contains(encap, "/") {
 		l.text("encap", encap)
 	}
 	l.flowID(c)
@@ -268,8 +268,8 @@ func tellRexmit(l *line, c *mbox.Context) {
 func tellEnd(l *line, c *mbox.Context) {
 	l.text("reason", c.Reason().String())
 	if c.Conn() != nil {
-		l.text("client", c.State(mbox.Client).String())
-		l.text("server", c.State(mbox.Server).String())
+		l.text("client_state", c.State(mbox.Client).String())
+		l.text("server_state", c.State(mbox.Server).String())
 	}
 	for _, d := range sides {
 		sent := c.Counters(d)

@@ -242,8 +242,8 @@ func putSeconds(b []byte, d time.Duration) []byte {
 	return appendSeconds(b, d)
 }
 
-// quote appends s as a JSON string. What records hold are words of our own and
-// addresses; whatever else would break a line is escaped.
+// quote appends s as a JSON string. What is told are words of our own, in UTF-8,
+// and addresses; what would break a string is escaped all the same.
 func quote(b []byte, s string) []byte {
 	const digits = "0123456789abcdef"
 	b = append(b, '"')
@@ -251,7 +251,7 @@ func quote(b []byte, s string) []byte {
 		switch c := s[i]; {
 		case c == '"' || c == '\\':
 			b = append(b, '\\', c)
-		case c < ' ' || c > '~':
+		case c < ' ':
 			b = append(b, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
 		default:
 			b = append(b, c)
