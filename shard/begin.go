@@ -88,7 +88,6 @@ type ending struct {
 	flow   handle // 0: none is under way
 	reason uevents.EndReason
 	step   endStep
-	silent bool // no event: nobody has been told that it began
 }
 
 // endStep is how far an ending has come.

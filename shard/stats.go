@@ -82,6 +82,9 @@ func (s *Shard) publish() {
 	c := s.stats
 	c.Memory = uint64(s.flows.Bytes() + s.pairs.Bytes() + s.labels.Bytes() + s.alarms.Bytes() +
 		s.arena.Bytes() + s.wheel.nodes.Bytes())
+	for i := range s.slots {
+		c.Memory += uint64(s.slots[i].index.bytes())
+	}
 	s.published.Store(&c)
 }
 
