@@ -50,6 +50,31 @@ func TestRFC791Header(t *testing.T) {
 	}
 }
 
+// TestRFC4302TransportMode: what an authentication header protects in place is
+// a flow like any other.
+func TestRFC4302TransportMode(t *testing.T) {
+	data := ether(0x0800, ip(client4.Addr(), server4.Addr(), ProtoAH, join("\x06\x04", zeros(22), inner4[20:])))
+	p := parse(Parser{}, LinkEthernet, data)
+	wantInner(t, &p, data)
+	if p.Encap() != "ip4/ah" || p.NetworkOff != 14 || p.TransportOff != 14+20+24 {
+		t.Errorf("%s, transport at %d", p.Encap(), p.TransportOff)
+	}
+	for n := range data {
+		cut := parse(Parser{}, LinkEthernet, data[:n])
+		wantSane(t, &cut, data[:n])
+	}
+}
+
+// TestLengthOf802_3: octets behind an LLC frame's length are padding, whatever
+// the IP header claims.
+func TestLengthOf802_3(t *testing.T) {
+	data := ether(uint16(8+len(inner4)-5), snap(0x0800, inner4))
+	p := parse(Parser{}, LinkEthernet, data)
+	if p.Outcome != Whole || p.Marks != MarkTruncated || p.PayloadLen-p.Captured != 5 {
+		t.Errorf("%v marks %b, %d of %d octets", p.Outcome, p.Marks, p.Captured, p.PayloadLen)
+	}
+}
+
 func TestRFC791Fragment(t *testing.T) {
 	first := patched(inner4[:20+8], 2, 0, 28, 0x12, 0x34, 0x20, 0)
 	later := patched(inner4[:20+16], 2, 0, 36, 0x12, 0x34, 0, 3)
@@ -60,6 +85,7 @@ func TestRFC791Fragment(t *testing.T) {
 	}{
 		{first, FragmentInfo{0x1234, 0, true}, 8},
 		{later, FragmentInfo{0x1234, 24, false}, 16},
+		{patched(inner4, 4, 0x12, 0x34, 0x20, 0), FragmentInfo{0x1234, 0, true}, uint32(len(inner4) - 20)},
 		{patched(later, 6, 0x3f, 0xff), FragmentInfo{0x1234, 65528, true}, 16},
 	}
 	for _, test := range tests {
@@ -147,11 +173,22 @@ func TestRFC8200RoutingChecksum(t *testing.T) {
 }
 
 func TestRFC8200Fragment(t *testing.T) {
-	data := ether(0x86dd, v6(ProtoDestOpts, "\x2c\x00\x01\x04", zeros(4), "\x06\x00\x00\x19", uint32(0xabcdef01), "piece of "))
-	p := parse(Parser{}, LinkEthernet, data)
-	if p.Outcome != Fragment || p.Frag != (FragmentInfo{0xabcdef01, 24, true}) || p.Key.Proto != ProtoTCP ||
-		string(p.Payload(data)) != "piece of " {
-		t.Errorf("%+v", p)
+	tests := []struct {
+		offset string // with the M flag, as in the header
+		want   FragmentInfo
+	}{
+		{"\x00\x01", FragmentInfo{0xabcdef01, 0, true}},
+		{"\x00\x19", FragmentInfo{0xabcdef01, 24, true}},
+		{"\x00\x1e", FragmentInfo{0xabcdef01, 24, false}}, // the reserved bits do not count
+	}
+	for _, test := range tests {
+		header := join("\x06\x00", test.offset, uint32(0xabcdef01))
+		data := ether(0x86dd, v6(ProtoDestOpts, "\x2c\x00\x01\x04", zeros(4), header, inner6[40:]))
+		p := parse(Parser{}, LinkEthernet, data)
+		if p.Outcome != Fragment || p.Frag != test.want || p.Key.Proto != ProtoTCP || p.Key.Port != [2]uint16{} ||
+			string(p.Payload(data)) != string(inner6[40:]) {
+			t.Errorf("%+v", p)
+		}
 	}
 }
 

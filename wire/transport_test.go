@@ -276,6 +276,15 @@ func TestViews(t *testing.T) {
 	}
 }
 
+// TestNoHeaders: a frame without an IP packet has no headers to look at.
+func TestNoHeaders(t *testing.T) {
+	frame := ether(0x0806, zeros(28))
+	p := parse(Parser{}, LinkEthernet, frame)
+	if p.Network(frame) != nil || p.Transport(frame) != nil || len(p.Payload(frame)) != 0 || p.Encap() != "" {
+		t.Errorf("%+v", p)
+	}
+}
+
 // TestViewsOfNothing: a view that is too short reads as zeros.
 func TestViewsOfNothing(t *testing.T) {
 	for n := range 40 {
