@@ -22,7 +22,7 @@ var rewrite = flag.Bool("rewrite", false, "write what happened into the transcri
 // The transcript is played several times, and must come out the same each time:
 // frame by frame and all frames in one batch, on one shard and on three, and
 // with sequence numbers that wrap around at other places.
-func Check(t *testing.T, path string) {
+func Check(t testing.TB, path string) {
 	t.Helper()
 	s, err := ParseFile(path)
 	if err != nil {
@@ -51,33 +51,55 @@ func Check(t *testing.T, path string) {
 }
 
 // ways returns the ways to play a script that must make no difference.
-func (s *Script) ways(t *testing.T) []how {
+func (s *Script) ways(t testing.TB) []how {
 	all := []how{
 		{perChunk: 1 << 20, shards: 1, batch: 256},
 		{perChunk: 3, shards: 3, batch: 2},
 	}
 	seed := rand.Uint64()
-	r := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("shifts of sequence numbers by seed %d", seed)
-	shifts := []shift{{1 << 31, 1 << 31}, {wire.Seq(r.Uint32()), wire.Seq(r.Uint32())}}
-	for i := range s.lines { // wrap around at one segment of the script, and within its text
-		if l := &s.lines[i]; l.kind == kindSegment {
-			var sh shift
-			sh[l.dir] = -l.tcp.Seq
-			if l.len > 1 {
-				sh[l.dir] -= wire.Seq(r.IntN(l.len))
-			}
-			shifts = append(shifts, sh)
-		}
-	}
-	for _, sh := range shifts {
+	for _, sh := range s.shifts(rand.New(rand.NewPCG(seed, 0))) {
 		all = append(all, how{perChunk: 1 << 20, shards: 1, batch: 256, shift: sh})
 	}
 	return all
 }
 
+// shifts returns shifts of sequence numbers by which each segment in turn is the
+// one at which they wrap around: its last octet, SYN or FIN has the largest
+// number there is, and, once for each segment with text, an octet within.
+func (s *Script) shifts(r *rand.Rand) []shift {
+	all := []shift{{1 << 31, 1 << 31}, {wire.Seq(r.Uint32()), wire.Seq(r.Uint32())}}
+	known := map[shift]bool{}
+	add := func(d wire.Dir, to wire.Seq) {
+		var sh shift
+		sh[d] = -to
+		if !known[sh] {
+			known[sh] = true
+			all = append(all, sh)
+		}
+	}
+	for i := range s.lines {
+		l := &s.lines[i]
+		if l.kind != kindSegment {
+			continue
+		}
+		end := l.tcp.Seq.Add(uint32(l.len))
+		if l.tcp.Flags&wire.SYN != 0 {
+			end++
+		}
+		if l.tcp.Flags&wire.FIN != 0 {
+			end++
+		}
+		add(l.dir, end)
+		if l.len > 1 {
+			add(l.dir, l.tcp.Seq.Add(uint32(1+r.IntN(l.len-1))))
+		}
+	}
+	return all
+}
+
 // compare reports the lines at which something else happened.
-func (s *Script) compare(t *testing.T, o *outcome) {
+func (s *Script) compare(t testing.TB, o *outcome) {
 	t.Helper()
 	for i := range s.lines {
 		l := &s.lines[i]
@@ -86,6 +108,7 @@ func (s *Script) compare(t *testing.T, o *outcome) {
 		}
 		if !l.marked {
 			t.Errorf("%s:%d: the line does not say what it expects", s.name, l.number)
+			continue
 		}
 		if got := o.states[i]; got != l.states {
 			t.Errorf("%s:%d: %s\n\tstates %q\n\twant   %q", s.name, l.number, l.input, got, l.states)

@@ -2,12 +2,13 @@ package mboxtest
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/mbox-stack/mbox"
 )
 
 // describe returns an event as transcripts write it.
-func describe(c *mbox.Context) string {
+func (s *Script) describe(c *mbox.Context) string {
 	side := c.Side()
 	switch c.Event() {
 	case mbox.OnConnStart:
@@ -17,7 +18,11 @@ func describe(c *mbox.Context) string {
 	case mbox.OnStateChange:
 		return fmt.Sprintf("%s %s", side, c.To())
 	case mbox.OnNewData:
-		return fmt.Sprintf("data %s %d+%d", side, c.Offset(), len(c.Payload()))
+		text := fmt.Sprintf("data %s %d+%d", side, c.Offset(), len(c.Payload()))
+		if s.showText {
+			text += " " + strconv.Quote(string(c.Payload()))
+		}
+		return text
 	case mbox.OnGap:
 		g := c.Gap()
 		return fmt.Sprintf("gap %s %d+%d %s", side, g.Offset, g.Len, g.Why)

@@ -31,13 +31,17 @@
 //	drop           a PreTCP handler drops it
 //	frag=24        it comes in fragments of so many octets of IP payload;
 //	               frag=24/reversed the last one first, frag=24/lost without it,
-//	               frag=24/twice each one twice
+//	               frag=24/twice each one twice, frag=24/overlap each beginning
+//	               with the last 8 octets of the one before it, and
+//	               frag=24/conflict with others in their place
 //
 // # Other lines
 //
 //	wait 60s            time goes by without a packet
 //	> U 100             a datagram of so many octets
 //	icmp > 3 1          an ICMP error (type, code) quotes what the client sent last
+//	end                 the source ends: what happens to all that is left. Without
+//	                    this line it is not compared.
 //
 // # Settings
 //
@@ -46,6 +50,26 @@
 //	: no-pickup             connections from their SYN or SYN-ACK only
 //	: policy linux          overlap policy
 //	: history 100           octets kept after they were acknowledged
+//	: buffer 1000           octets of a stream held beyond a hole
 //	: no-rexmit             no handler on OnRexmit, so nothing is kept to compare
+//	: timeout closing 9s    or never; embryonic, established, closing, closed, datagram
+//	: fragments last        who wins where fragments overlap: first, last, bsd, linux, discard
 //	: ipv6                  over IPv6
+//	: show-text             OnNewData shows its octets
+//
+// # What happened
+//
+// States are those after the line; "- -" says that there is no connection (any
+// more). Events stand in the order in which they were raised:
+//
+//	start syn                     or synack, midstream, datagram
+//	client SYN-SENT               an endpoint has changed to this state
+//	established
+//	data server 10+100            octets at stream offset 10 became available, 100 of them
+//	gap client 10+5 acknowledged  5 octets were given up; or budget, end
+//	rexmit client 0+10 same       octets, SYN, SYN-ACK or FIN again; differs, unknown
+//	! est_syn_resend              an anomaly
+//	icmp client 3/1               an ICMP error that quotes what the client sent
+//	orphan                        a segment of no connection
+//	end fin                       or rst, idle-timeout, reused, shutdown, evicted
 package mboxtest

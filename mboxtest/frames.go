@@ -3,6 +3,7 @@ package mboxtest
 import (
 	"io"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"github.com/mbox-stack/mbox/internal/craft"
@@ -31,7 +32,7 @@ func (s *Script) events(sh shift) []event {
 	sent := map[int][2][]byte{} // the last frame of each direction, by connection
 	for i := range s.lines {
 		l := &s.lines[i]
-		if l.kind == kindText {
+		if l.kind == kindText || l.kind == kindEnd {
 			continue
 		}
 		now += int64(l.after)
@@ -111,20 +112,38 @@ func (l *line) fragmented(p *craft.Path, proto wire.Proto, whole []byte, body fu
 	if l.frag.octets == 0 {
 		return [][]byte{whole}
 	}
+	if l.frag.how == fragOverlap || l.frag.how == fragConflict {
+		return l.overlapping(p, proto, body())
+	}
 	fs := craft.Fragments(p, proto, uint32(l.number), body(), l.frag.octets)
 	switch l.frag.how {
-	case "reversed":
-		for i, j := 0, len(fs)-1; i < j; i, j = i+1, j-1 {
-			fs[i], fs[j] = fs[j], fs[i]
-		}
-	case "lost":
+	case fragReversed:
+		slices.Reverse(fs)
+	case fragLost:
 		fs = fs[:len(fs)-1]
-	case "twice":
+	case fragTwice:
 		var twice [][]byte
 		for _, f := range fs {
 			twice = append(twice, f, f)
 		}
 		fs = twice
+	}
+	return fs
+}
+
+// overlapping returns fragments each of which begins with the last 8 octets of
+// the one before it, or with others in their place.
+func (l *line) overlapping(p *craft.Path, proto wire.Proto, body []byte) (fs [][]byte) {
+	for off := 0; off < len(body); off += l.frag.octets {
+		from, to := max(0, off-8), min(off+l.frag.octets, len(body))
+		data := slices.Clone(body[from:to])
+		if l.frag.how == fragConflict {
+			for i := range off - from {
+				data[i] ^= 0x20 // a letter in the other case
+			}
+		}
+		info := wire.FragmentInfo{ID: uint32(l.number), Off: uint16(from), More: to < len(body)}
+		fs = append(fs, craft.AppendFragment(nil, p, proto, info, data))
 	}
 	return fs
 }

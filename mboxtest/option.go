@@ -13,11 +13,11 @@ import (
 func (l *line) options(fields []string) error {
 	for _, f := range fields {
 		name, arg, has := strings.Cut(f, "=")
+		if has == flagOptions[name] {
+			return fmt.Errorf("%s: no option is written like this", f)
+		}
 		if err := l.option(name, arg); err != nil {
 			return fmt.Errorf("%s: %w", f, err)
-		}
-		if has == flagOptions[name] {
-			return fmt.Errorf("%s: written %s", f, map[bool]string{true: name, false: name + "=..."}[flagOptions[name]])
 		}
 	}
 	if l.data != nil {
@@ -41,9 +41,8 @@ func (l *line) option(name, arg string) (err error) {
 		}
 		return err
 	case "text":
-		var n int
-		err = number(&n, arg)
-		l.salt = byte(n)
+		n, err := strconv.ParseUint(arg, 10, 8)
+		l.salt = byte(n % 26)
 		return err
 	case "cut":
 		return number(&l.cut, arg)
@@ -54,9 +53,7 @@ func (l *line) option(name, arg string) (err error) {
 	case "drop":
 		l.drop = true
 	case "frag":
-		octets, how, _ := strings.Cut(arg, "/")
-		l.frag.how = how
-		return number(&l.frag.octets, octets)
+		return l.frag.read(arg)
 	default:
 		return l.header(name, arg)
 	}
@@ -65,6 +62,9 @@ func (l *line) option(name, arg string) (err error) {
 
 // header applies an option that is part of the TCP header.
 func (l *line) header(name, arg string) error {
+	if l.kind != kindSegment {
+		return fmt.Errorf("only segments have it")
+	}
 	t := &l.tcp
 	switch name {
 	case "win":
@@ -77,8 +77,7 @@ func (l *line) header(name, arg string) error {
 		return field16(&t.MSS, arg)
 	case "ws":
 		t.Opts |= wire.OptWScale
-		var n int
-		err := number(&n, arg)
+		n, err := strconv.ParseUint(arg, 10, 8)
 		t.WScale = uint8(n)
 		return err
 	case "sackok":
@@ -106,4 +105,31 @@ func field16(to *uint16, s string) error {
 	n, err := strconv.ParseUint(s, 10, 16)
 	*to = uint16(n)
 	return err
+}
+
+// The ways to send fragments.
+const (
+	fragReversed = "reversed"
+	fragLost     = "lost"
+	fragTwice    = "twice"
+	fragOverlap  = "overlap"
+	fragConflict = "conflict"
+)
+
+// read reads "OCTETS" or "OCTETS/HOW".
+func (f *fragmentation) read(arg string) error {
+	octets, how, _ := strings.Cut(arg, "/")
+	switch how {
+	case "", fragReversed, fragLost, fragTwice, fragOverlap, fragConflict:
+	default:
+		return fmt.Errorf("fragments do not come %q", how)
+	}
+	f.how = how
+	if err := number(&f.octets, octets); err != nil {
+		return err
+	}
+	if f.octets < 8 || f.octets%8 != 0 {
+		return fmt.Errorf("fragments carry a multiple of 8 octets")
+	}
+	return nil
 }

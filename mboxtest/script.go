@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/mbox-stack/mbox"
-	"github.com/mbox-stack/mbox/buffers"
 	"github.com/mbox-stack/mbox/internal/craft"
 	"github.com/mbox-stack/mbox/wire"
 )
@@ -22,6 +21,8 @@ type Script struct {
 	ipv6  bool
 	// noRexmit says that Check puts no handler on OnRexmit.
 	noRexmit bool
+	// showText says that OnNewData shows its octets.
+	showText bool
 }
 
 // kind is what a line says.
@@ -33,6 +34,7 @@ const (
 	kindUDP
 	kindWait
 	kindICMP
+	kindEnd
 )
 
 // line is one line of a transcript.
@@ -67,29 +69,42 @@ type fragmentation struct {
 // step is the time between two lines that do not say otherwise.
 const step = time.Millisecond
 
-// Parse reads a transcript. name is what errors call it.
+// Parse reads a transcript. name is what errors call it; they name the line.
 func Parse(name, text string) (*Script, error) {
 	s := &Script{name: name}
-	conn := 0
-	open := false
+	p := parser{script: s}
 	for i, raw := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
 		l := line{number: i + 1, cut: -1, after: step}
-		var rest string
-		l.input, rest, l.marked = strings.Cut(raw, "|")
-		states, events, _ := strings.Cut(rest, "|")
-		l.states, l.events = strings.Join(strings.Fields(states), " "), strings.TrimSpace(events)
-		l.input = strings.TrimRight(l.input, " \t")
-		if l.input == "" && open {
-			conn, open = conn+1, false
-		}
-		l.conn = conn
-		if err := s.read(&l); err != nil {
+		l.split(strings.TrimRight(raw, " \t\r"))
+		if err := p.read(&l); err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", name, l.number, err)
 		}
-		open = open || l.kind != kindText
 		s.lines = append(s.lines, l)
 	}
 	return s, nil
+}
+
+// split parts a line at its bars. A bar in a comment or in quotes is none.
+func (l *line) split(raw string) {
+	l.input = raw
+	if strings.HasPrefix(raw, "#") {
+		return
+	}
+	quoted := false
+	for i := range raw {
+		quoted = quoted != isQuote(raw, i)
+		if raw[i] == '|' && !quoted {
+			states, events, _ := strings.Cut(raw[i+1:], "|")
+			l.input, l.marked = strings.TrimRight(raw[:i], " \t"), true
+			l.states, l.events = strings.Join(strings.Fields(states), " "), strings.TrimSpace(events)
+			return
+		}
+	}
+}
+
+// isQuote reports whether a quoted part begins or ends at s[i].
+func isQuote(s string, i int) bool {
+	return s[i] == '"' && (i == 0 || s[i-1] != '\\')
 }
 
 // ParseFile reads a transcript from a file.
@@ -101,14 +116,56 @@ func ParseFile(path string) (*Script, error) {
 	return Parse(path, string(b))
 }
 
+// parser is what is known between two lines.
+type parser struct {
+	script *Script
+	conn   int     // ordinal of the connection
+	open   bool    // it has lines
+	sent   [2]bool // by direction: it has packets that an ICMP error can quote
+	ended  bool    // nothing may follow
+}
+
 // read reads what a line says before its bars.
-func (s *Script) read(l *line) error {
+func (p *parser) read(l *line) error {
+	if l.input == "" && p.open {
+		p.conn, p.open, p.sent = p.conn+1, false, [2]bool{}
+	}
+	l.conn = p.conn
 	fields := split(l.input)
 	switch {
 	case len(fields) == 0 || strings.HasPrefix(l.input, "#"):
+		if l.marked {
+			return fmt.Errorf("nothing happens here that could be expected")
+		}
 		return nil
 	case fields[0] == ":":
-		return s.setting(fields[1:])
+		return p.script.setting(fields[1:])
+	case p.ended:
+		return fmt.Errorf("the source has ended")
+	}
+	p.open = true
+	if err := l.read(fields); err != nil {
+		return err
+	}
+	switch l.kind {
+	case kindEnd:
+		p.ended = true
+	case kindICMP:
+		if !p.sent[l.dir] {
+			return fmt.Errorf("there is nothing yet that an ICMP error could quote")
+		}
+	case kindSegment, kindUDP:
+		p.sent[l.dir] = true
+	}
+	return l.check(p.script)
+}
+
+// read reads a line that is no comment and no setting.
+func (l *line) read(fields []string) error {
+	switch {
+	case fields[0] == "end" && len(fields) == 1:
+		l.kind = kindEnd
+		return nil
 	case fields[0] == "wait" && len(fields) == 2:
 		l.kind = kindWait
 		return duration(&l.after, fields[1])
@@ -117,18 +174,34 @@ func (s *Script) read(l *line) error {
 		return l.readICMP(fields[1:])
 	case len(fields) >= 3 && fields[1] == "U":
 		l.kind = kindUDP
-		if err := l.direction(fields[0]); err != nil {
-			return err
-		}
-		if err := number(&l.len, fields[2]); err != nil {
-			return err
-		}
-		return l.options(fields[3:])
+		return l.readDatagram(fields)
 	case len(fields) >= 5:
 		l.kind = kindSegment
 		return l.readSegment(fields)
 	}
 	return fmt.Errorf("%q is neither a segment (\"> SA 300 101 0\") nor another line", l.input)
+}
+
+// What a packet can have at most: what IP can announce, less headers, and the
+// options of TCP.
+const (
+	textMax    = 65000
+	optionsMax = 40
+)
+
+// check reports what cannot be made a packet of.
+func (l *line) check(s *Script) error {
+	if l.kind != kindSegment && l.kind != kindUDP {
+		return nil
+	}
+	if l.len > textMax {
+		return fmt.Errorf("%d octets of text: at most %d fit", l.len, textMax)
+	}
+	path := s.path(l)
+	if l.kind == kindSegment && len(craft.AppendSegment(nil, &path, &l.tcp, nil)) > 20+optionsMax {
+		return fmt.Errorf("more than %d octets of options", optionsMax)
+	}
+	return nil
 }
 
 // split returns the fields of a line; a quoted part belongs to one.
@@ -143,9 +216,7 @@ func split(s string) (fields []string) {
 		case !space && start < 0:
 			start = i
 		}
-		if i < len(s) && s[i] == '"' {
-			quoted = !quoted
-		}
+		quoted = quoted != (i < len(s) && isQuote(s, i))
 	}
 	return fields
 }
@@ -185,6 +256,18 @@ func (l *line) readSegment(f []string) error {
 		}
 	}
 	return l.options(f[5:])
+}
+
+func (l *line) readDatagram(f []string) error {
+	if err := l.direction(f[0]); err != nil {
+		return err
+	}
+	if f[2] != "-" {
+		if err := number(&l.len, f[2]); err != nil {
+			return err
+		}
+	}
+	return l.options(f[3:])
 }
 
 func (l *line) readICMP(f []string) error {
@@ -231,42 +314,9 @@ func duration(to *time.Duration, s string) error {
 	if err != nil {
 		return err
 	}
+	if d < 0 {
+		return fmt.Errorf("time goes forward: %s", s)
+	}
 	*to += d
-	return nil
-}
-
-// setting reads a line that begins with a colon.
-func (s *Script) setting(f []string) error {
-	if len(f) == 0 {
-		return fmt.Errorf("a setting without a name")
-	}
-	arg := strings.Join(f[1:], " ")
-	switch f[0] {
-	case "checksums":
-		i := map[string]mbox.Checksums{"label": mbox.ChecksumsLabel, "verify": mbox.ChecksumsVerify, "off": mbox.ChecksumsOff}
-		mode, ok := i[arg]
-		if !ok {
-			return fmt.Errorf("checksums are label, verify or off, not %q", arg)
-		}
-		s.cfg.Checksums = mode
-	case "strict":
-		s.cfg.Strict = true
-	case "no-pickup":
-		s.cfg.NoPickup = true
-	case "no-rexmit":
-		s.noRexmit = true
-	case "ipv6":
-		s.ipv6 = true
-	case "policy":
-		p, err := buffers.ParsePolicy(arg)
-		s.cfg.Policy = p
-		return err
-	case "history":
-		n, err := strconv.ParseUint(arg, 10, 32)
-		s.cfg.History = n
-		return err
-	default:
-		return fmt.Errorf("%q is no setting", f[0])
-	}
 	return nil
 }
