@@ -113,7 +113,7 @@ func (s *Stack) receiverOptions(run *running, seed uint64) rx.Options {
 		o.Parser.Scope |= wire.ScopeTunnel
 	}
 	if s.filter != nil {
-		o.Filter = s.filter.Match
+		o.Filter = s.filter.MatchWire
 	}
 	return o
 }

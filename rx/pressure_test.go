@@ -116,7 +116,7 @@ func TestUnsupportedLinkType(t *testing.T) {
 	if err == nil || err.Error() != want || c.Refused[wire.UnknownLink] != 3 {
 		t.Errorf("error %v, want %s", err, want)
 	}
-	none := Options{Filter: func(*wire.Packet, []byte) bool { return false }}
+	none := Options{Filter: func(*wire.Packet, []byte, uint32) bool { return false }}
 	if _, _, err := run(t, File(path), 1, none, false); err == nil || err.Error() != want {
 		t.Errorf("with a filter: error %v, want %s", err, want)
 	}

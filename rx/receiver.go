@@ -27,7 +27,7 @@ type Options struct {
 	// Filter says which packets are wanted; nil: all. It judges whole packets,
 	// datagrams put together from fragments, and frames with nothing to track.
 	// A fragment cannot be judged alone: it passes.
-	Filter func(p *wire.Packet, data []byte) bool
+	Filter func(p *wire.Packet, data []byte, wireLen uint32) bool
 	// Tap is shown each frame that passed Filter, fragments singly, in order;
 	// nil: nobody looks. The frame is lent for the call.
 	Tap func(f *Frame)
@@ -69,7 +69,7 @@ type Receiver struct {
 	seed   uint64
 	pool   *buffers.BatchPool
 	block  *buffers.Block // that the chunk at hand lies in
-	filter func(*wire.Packet, []byte) bool
+	filter func(*wire.Packet, []byte, uint32) bool
 	tap    func(*Frame)
 	passed uint64 // frames that the filter let through
 	warmed uint64 // sum of what warm touched
@@ -256,7 +256,7 @@ func (r *Receiver) receive(raw *Frame) {
 	f := r.guess.frame(r.pool)
 	p := &f.Packet
 	r.parser.Parse(p, raw.Link, raw.Data)
-	if r.filter != nil && p.Outcome != wire.Fragment && !r.filter(p, raw.Data) {
+	if r.filter != nil && p.Outcome != wire.Fragment && !r.filter(p, raw.Data, raw.WireLen) {
 		r.counts.Filtered++
 		r.unknownLink(p, raw)
 		return
@@ -337,7 +337,7 @@ func (r *Receiver) fragment(f *buffers.Frame, raw *Frame) {
 			continue
 		case p.Outcome != wire.Whole:
 			r.counts.DatagramsRefused++
-		case r.filter != nil && !r.filter(p, datagram):
+		case r.filter != nil && !r.filter(p, datagram, uint32(len(datagram))):
 			r.counts.DatagramsFiltered++
 		default:
 			r.track(f, raw, datagram, buffers.RoleDatagram)

@@ -331,8 +331,10 @@ func TestFilterTapAndLimit(t *testing.T) {
 	frames := traffic(1000)
 	tapped := 0
 	o := Options{
-		Filter: func(p *wire.Packet, data []byte) bool { return p.Outcome == wire.Whole && p.Key.Proto == wire.ProtoTCP },
-		Tap:    func(f *Frame) { tapped++ },
+		Filter: func(p *wire.Packet, data []byte, _ uint32) bool {
+			return p.Outcome == wire.Whole && p.Key.Proto == wire.ProtoTCP
+		},
+		Tap: func(f *Frame) { tapped++ },
 	}
 	_, all, err := run(t, NewMemory(slices.Clone(frames)...), 2, o, true)
 	if err != nil {

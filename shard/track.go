@@ -91,7 +91,7 @@ func (s *Shard) raw() {
 	f := s.frame
 	snap := s.plans.Snapshot()
 	if snap.HasRaw() && f.Role != buffers.RoleDatagram {
-		if mask := snap.FrameMask(&f.Packet, f.Data); mask != 0 {
+		if mask := snap.FrameMask(&f.Packet, f.Data, f.WireLen); mask != 0 {
 			s.leaveFlow()
 			s.scene(uevents.PhaseFrame, f.Number)
 			s.disp.Bind(s.plans.At(s.plans.ForMask(mask)))

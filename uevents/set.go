@@ -100,11 +100,11 @@ func (s *Snapshot) FlowMask(k *wire.FlowKey, client uint8) Mask {
 }
 
 // FrameMask returns the raw sockets whose scope selects the frame.
-func (s *Snapshot) FrameMask(p *wire.Packet, data []byte) Mask {
+func (s *Snapshot) FrameMask(p *wire.Packet, data []byte, wireLen uint32) Mask {
 	mask := s.raw
 	for m := s.raw; m != 0; m &= m - 1 {
 		i := bits.TrailingZeros64(uint64(m))
-		if sp := s.specs[i]; sp.scope != nil && !sp.scope.Match(p, data) {
+		if sp := s.specs[i]; sp.scope != nil && !sp.scope.MatchWire(p, data, wireLen) {
 			mask &^= 1 << i
 		}
 	}
