@@ -47,6 +47,7 @@ type Arena struct {
 	takes   []take // of resolve
 	flowCap uint64
 	seed    uint64
+	age     uint32 // of the last new segment that waits; it wraps
 	slots   [wire.SlotCount]slotBudget
 	stats   Stats
 }
@@ -212,11 +213,28 @@ func (a *Arena) store(s *Stream, h *hold, slot wire.Slot, t take, data []byte) (
 		}
 		a.vacate(h, slot, r)
 		n := a.add(h, slot, r.Off, t.front+uint32(done), part)
+		a.enroll(n, t.age)
 		h.waiting += uint64(len(part))
 		if h.ahead == 0 || r.Off < a.pieces.At(h.ahead).off {
 			h.ahead = n
 		}
 		done += uint64(len(part))
+	}
+}
+
+// enroll notes which segment piece n belongs to: one of the given age that the
+// piece before it belongs to as well, or if age is 0 a new one.
+func (a *Arena) enroll(n, age uint32) {
+	p := a.pieces.At(n)
+	if p.prev != 0 {
+		if q := a.pieces.At(p.prev); q.seg() == p.seg() {
+			p.age, p.joined = q.age, q.joined+1
+			return
+		}
+	}
+	if p.age = age; age == 0 {
+		a.age++
+		p.age = a.age
 	}
 }
 
@@ -303,7 +321,7 @@ func (a *Arena) forget(s *Stream, slot wire.Slot) {
 		p.next, a.dead = a.dead, n
 		n = next
 	}
-	h.root, h.head, h.tail, h.ahead = 0, 0, 0, 0
+	h.root, h.head, h.tail, h.ahead, h.pieces = 0, 0, 0, 0, 0
 	h.waiting, h.history = 0, 0
 }
 

@@ -106,11 +106,6 @@ func (a *Arena) addRoom(h *hold, slot wire.Slot, off uint64, front, length, room
 	p.block = a.blocks.get(classFor(int(room)))
 	a.charge(h, slot, a.pieceCharge(p))
 	a.link(h, n)
-	if p.prev != 0 {
-		if q := a.pieces.At(p.prev); q.seg() == p.seg() {
-			p.joined = q.joined + 1
-		}
-	}
 	return n
 }
 
@@ -171,7 +166,8 @@ func (p *piece) trim(n uint32) {
 func (a *Arena) addTail(h *hold, slot wire.Slot, p *piece, r Range) {
 	from := r.Off - p.off
 	data := a.blocks.bytes(p.block)[uint64(p.start)+from:][:r.Len()]
-	a.add(h, slot, r.Off, p.front+uint32(from), data)
+	n := a.add(h, slot, r.Off, p.front+uint32(from), data)
+	a.pieces.At(n).age = p.age
 }
 
 // splitCharge returns the memory that vacate takes for r: it is not 0 where r

@@ -19,6 +19,7 @@ type piece struct {
 	right uint32 // higher offsets; 0: none
 	prev  uint32 // neighbours by offset; 0: none
 	next  uint32
+	age   uint32 // of the segment it came from; lower is older (Linux)
 	// joined is how many segments the one it belongs to has taken in (Linux).
 	joined uint8
 }
@@ -32,6 +33,9 @@ func (p *piece) span() Range { return Range{p.off, p.end()} }
 // seg returns the offset at which the segment that the piece belongs to starts.
 func (p *piece) seg() uint64 { return p.off - uint64(p.front) }
 
+// olderThan reports whether p's segment came before q's, while both are held.
+func (p *piece) olderThan(q *piece) bool { return int32(p.age-q.age) < 0 }
+
 // hold is what an arena has of one stream: its pieces, those delivered and
 // retained before those that wait for a hole to fill.
 type hold struct {
@@ -44,6 +48,7 @@ type hold struct {
 	head    uint32 // first piece
 	tail    uint32 // last piece
 	ahead   uint32 // first piece at or beyond Stream.next; 0: none
+	pieces  uint32 // how many there are
 	// retaining says that delivered octets are kept.
 	retaining bool
 }
@@ -97,6 +102,7 @@ func (a *Arena) covering(h *hold, off uint64) uint32 {
 // link puts piece n, whose octets overlap no other's, in its place.
 func (a *Arena) link(h *hold, n uint32) {
 	p := a.pieces.At(n)
+	h.pieces++
 	left, right := a.neighbours(h, p.off)
 	p.prev, p.next = left, right
 	if left == 0 {
@@ -146,6 +152,7 @@ func (a *Arena) split(n uint32, p *piece) {
 // unlink takes piece n out of its stream.
 func (a *Arena) unlink(h *hold, n uint32) {
 	p := a.pieces.At(n)
+	h.pieces--
 	if p.prev == 0 {
 		h.head = p.next
 	} else {
@@ -193,6 +200,11 @@ func (a *Arena) draw() uint32 {
 	return uint32(z >> 33)
 }
 
+// checkEvery is how many pieces more a stream must get between two walks of
+// check, once it has that many: a walk at each call would make checked builds
+// quadratic.
+const checkEvery = 512
+
 // check verifies invariant I5 of a stream: its pieces are disjoint and sorted,
 // on the right side of next, and the octets held are those counted. Checked
 // builds only: it walks them all.
@@ -201,7 +213,11 @@ func (a *Arena) check(s *Stream) {
 		return
 	}
 	h := a.holds.At(s.hold)
+	if h.pieces > checkEvery && h.pieces%checkEvery != 0 {
+		return
+	}
 	var waiting, history, end uint64
+	var pieces uint32
 	charged := uint64(holdCharge)
 	prev, ahead := uint32(0), uint32(0)
 	for n := h.head; n != 0; n = a.pieces.At(n).next {
@@ -220,9 +236,10 @@ func (a *Arena) check(s *Stream) {
 			}
 		}
 		charged += a.pieceCharge(p)
+		pieces++
 		prev, end = n, p.end()
 	}
-	assert.That(h.tail == prev && h.ahead == ahead, "the ends of the list are known")
+	assert.That(h.tail == prev && h.ahead == ahead && h.pieces == pieces, "the list is what its head says")
 	assert.That(h.waiting == waiting && h.history == history, "I5: octets held are those counted")
 	assert.That(h.charged == charged, "memory is charged once")
 }

@@ -24,9 +24,9 @@ const (
 	Last
 	// Linux does what tcp_data_queue_ofo of Linux since 4.9 does: held
 	// segments keep their own bounds, so a new one counts where it starts
-	// before them, replaces those that it covers entirely unless they are the
-	// same, and adds only what lies beyond where it starts inside one. Segments
-	// that follow each other without overlap become one.
+	// before them, replaces those that it covers unless they are the same, and
+	// adds only what lies beyond where it starts inside one. One that follows
+	// another without overlap becomes a part of it. TestLinuxKernel asks a kernel.
 	Linux
 	// OldLinux keeps the first on a left overlap, the last on a right one
 	// unless both start at the same octet, and the last on a full one.
@@ -85,6 +85,7 @@ type take struct {
 	// front is how many octets lie between the start of the segment that the
 	// part belongs to and the part.
 	front uint32
+	age   uint32 // of that segment; 0: it is new
 }
 
 // resolve lists in a.takes which parts of the octets of r, none of them
@@ -96,7 +97,7 @@ func (a *Arena) resolve(h *hold, policy Policy, r Range) {
 	a.takes = a.takes[:0]
 	switch {
 	case h == nil || h.tail == 0:
-		a.take(r, r.Off)
+		a.take(r, r.Off, 0)
 	case policy == Linux:
 		a.resolveLinux(h, r)
 	default:
@@ -105,9 +106,9 @@ func (a *Arena) resolve(h *hold, policy Policy, r Range) {
 }
 
 // take adds a part of a segment that starts at offset seg.
-func (a *Arena) take(r Range, seg uint64) {
+func (a *Arena) take(r Range, seg uint64, age uint32) {
 	if r.Off < r.End {
-		a.takes = append(a.takes, take{Range: r, front: uint32(r.Off - seg)})
+		a.takes = append(a.takes, take{Range: r, front: uint32(r.Off - seg), age: age})
 	}
 }
 
@@ -132,12 +133,12 @@ func (a *Arena) resolveTable(h *hold, policy Policy, r Range) {
 			break
 		}
 		if policy.keepsCovered(cur, r, p.span(), leftEnd) {
-			a.take(Range{cur, p.off}, cur)
+			a.take(Range{cur, p.off}, cur, 0)
 			cur = p.end()
 		}
 		right = p.next
 	}
-	a.take(Range{cur, r.End}, cur)
+	a.take(Range{cur, r.End}, cur, 0)
 }
 
 // leftOverlap returns where a new segment, whose beginning lies in a held one
@@ -189,29 +190,51 @@ const joinMax = 17
 // same start, seg; its visible octets may begin later.
 //
 // Ends of segments rise with their starts, since what another covers is dropped.
-// So the last one that starts at or before the new one decides alone.
+// So the last one that starts at or before the new one decides, p; only one that
+// ends where the new one starts is met before it, if it is the older of the two:
+// the kernel keeps segments in a tree and goes down from those that came first.
+// With four segments and more, rebalancing can turn that around: the kernel's
+// answer is then a matter of its tree's history. TestLinuxKernel finds it the
+// same for all arrangements of three, and in 19 of 20 of four to eight.
 func (a *Arena) resolveLinux(h *hold, r Range) {
-	q, n := a.neighbours(h, r.Off+1)
+	left, n := a.neighbours(h, r.Off)
+	q := left
 	for n != 0 && a.pieces.At(n).seg() <= r.Off {
 		q, n = n, a.pieces.At(n).next
 	}
 	if q == 0 {
-		a.take(r, r.Off)
+		a.take(r, r.Off, 0)
 		return
 	}
 	p := a.pieces.At(q)
+	if p.end() <= r.Off {
+		a.join(r, p)
+		return
+	}
+	if left != 0 && left != q {
+		if l := a.pieces.At(left); l.end() == r.Off && l.seg() != p.seg() && l.olderThan(p) {
+			a.join(r, l)
+			return
+		}
+	}
 	switch {
 	case r.End <= p.end(): // all octets are held
 	case p.seg() == r.Off: // covers a segment of the same start: replaces it
 		for p.prev != 0 && a.pieces.At(p.prev).seg() == r.Off {
 			p = a.pieces.At(p.prev)
 		}
-		a.take(Range{p.off, r.End}, r.Off)
-	case p.end() > r.Off: // adds what lies beyond
-		a.take(Range{p.end(), r.End}, r.Off)
-	case p.end() == r.Off && p.joined < joinMax:
-		a.take(r, p.seg())
-	default:
-		a.take(r, r.Off)
+		a.take(Range{p.off, r.End}, r.Off, p.age)
+	default: // adds what lies beyond
+		a.take(Range{p.end(), r.End}, r.Off, 0)
+	}
+}
+
+// join takes a new segment as a part of the one that p ends, if it follows it,
+// else as one of its own.
+func (a *Arena) join(r Range, p *piece) {
+	if p.end() == r.Off && p.joined < joinMax {
+		a.take(r, p.seg(), p.age)
+	} else {
+		a.take(r, r.Off, 0)
 	}
 }

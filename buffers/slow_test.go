@@ -14,6 +14,7 @@ type slowStream struct {
 	retaining  bool
 	retain     uint64
 	acked      uint64
+	age        int
 }
 
 // slowOctet is one octet of a stream.
@@ -29,6 +30,7 @@ type slowOctet struct {
 type slowSeg struct {
 	start, end uint64
 	joined     int
+	age        int // lower is older
 }
 
 // slowPiece is the memory that a run of octets was put into when it came.
@@ -287,31 +289,49 @@ func (t *slowStream) linuxSeg(start, end uint64) *slowSeg {
 	if start == t.next {
 		return &slowSeg{start: start, end: end} // delivered at once
 	}
-	var before *slowSeg
-	at := 0
-	for i, s := range t.segs {
-		if s.start <= start {
-			before, at = s, i+1
-		}
+	if s := t.followed(start); s != nil {
+		s.end = max(s.end, end)
+		s.joined++
+		return s
 	}
-	seg := &slowSeg{start: start, end: end}
-	if before != nil {
-		switch {
-		case end <= before.end:
-			return nil
-		case before.end == start && before.joined < joinMax:
-			before.end = end
-			before.joined++
-			return before
-		case before.start == start:
-			t.segs[at-1] = seg
-			t.dropCovered(at, seg)
-			return seg
-		}
+	before, at := t.before(start)
+	t.age++
+	seg := &slowSeg{start: start, end: end, age: t.age}
+	switch {
+	case before != nil && end <= before.end:
+		return nil
+	case before != nil && before.start == start:
+		seg.age = before.age
+		t.segs[at-1] = seg
+	default:
+		t.segs = slices.Insert(t.segs, at, seg)
+		at++
 	}
-	t.segs = append(t.segs[:at], append([]*slowSeg{seg}, t.segs[at:]...)...)
-	t.dropCovered(at+1, seg)
+	t.dropCovered(at, seg)
 	return seg
+}
+
+// before returns the last segment that starts at or before off, and where the
+// next one stands.
+func (t *slowStream) before(off uint64) (s *slowSeg, at int) {
+	for i := range t.segs {
+		if t.segs[i].start <= off {
+			s, at = t.segs[i], i+1
+		}
+	}
+	return s, at
+}
+
+// followed returns the segment that one which starts at off is joined to: that
+// which ends there, unless the kernel meets another first.
+func (t *slowStream) followed(off uint64) *slowSeg {
+	before, _ := t.before(off)
+	for _, s := range t.segs {
+		if s.end == off && s.joined < joinMax && (s == before || s.age < before.age) {
+			return s
+		}
+	}
+	return nil
 }
 
 // dropCovered removes segments from index at on that seg covers.
@@ -338,15 +358,10 @@ func (t *slowStream) linuxWins(r Range, o uint64) bool {
 	if r.Off == t.next {
 		return true
 	}
-	var before *slowSeg
-	for _, s := range t.segs {
-		if s.start <= r.Off {
-			before = s
-		}
-	}
+	before, _ := t.before(r.Off)
 	held := t.at(o).seg
 	switch {
-	case before == nil:
+	case before == nil || t.followed(r.Off) != nil:
 		return true
 	case r.End <= before.end:
 		return false
