@@ -22,8 +22,8 @@ import (
 func (p *program) bench() *cobra.Command {
 	o := newOptions()
 	b := benchmark{
-		mode:   choice{value: "read", of: []string{"track", "events", "read", "history"}},
-		format: choice{value: "text", of: []string{"text", "json"}},
+		mode:   choice{kind: "MODE", value: "read", of: []string{"track", "events", "read", "history"}},
+		format: choice{kind: "FORM", value: "text", of: []string{"text", "json"}},
 	}
 	cmd := &cobra.Command{
 		Use:   "bench [-r FILE] [flags] [filter expression]",
@@ -41,10 +41,10 @@ generated HTTP connections of 16 segments, 1,000 of them open at a time.`,
 		},
 	}
 	own := cmd.Flags()
-	own.Var(&b.mode, "mode", "what handlers do: `track` (begin and end of flows only), events (states, anomalies), read (count the octets of both streams), history (read, and compare retransmissions)")
+	own.Var(&b.mode, "mode", "what handlers do: track (begin and end of flows only), events (states, anomalies), read (count the octets of both streams), history (read, and compare retransmissions)")
 	own.DurationVar(&b.until, "duration", 3*time.Second, "play for `DUR`, at least one turn")
 	own.IntVar(&b.turns, "turns", 0, "play so many `TURNS` instead")
-	own.Var(&b.format, "format", "`text` or json")
+	own.Var(&b.format, "format", "text or json")
 	o.common(cmd)
 	return cmd
 }
@@ -86,7 +86,7 @@ func (b *benchmark) run(cmd *cobra.Command, args []string) error {
 		return err
 	case b.opt.write != "":
 		return errors.New("bench: -w writes nothing here")
-	case b.opt.idle == 0:
+	case b.opt.idle.given && b.opt.idle.limit == 0:
 		return errors.New("bench: --idle-timeout 0 would leave every flow to the next turn")
 	case b.turns < 0 || b.until <= 0:
 		return errors.New("bench: --turns and --duration are positive")

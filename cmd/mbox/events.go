@@ -68,7 +68,7 @@ func eventNames() (names []string) {
 // events returns the command that prints a line for each event.
 func (p *program) events() *cobra.Command {
 	o := newOptions()
-	format := choice{value: "text", of: []string{"text", "jsonl"}}
+	format := choice{kind: "FORM", value: "text", of: []string{"text", "jsonl"}}
 	var on []string
 	cmd := &cobra.Command{
 		Use:   "events -r FILE [flags] [filter expression]",
@@ -91,7 +91,7 @@ happens: time, flow, event, the side that it is about, details.`,
 	}
 	own := cmd.Flags()
 	own.StringSliceVar(&on, "on", eventsDefault, "the `EVENTS` to print, separated by commas, or all: "+strings.Join(eventNames(), ", "))
-	own.Var(&format, "format", "`text` or jsonl (one object a line)")
+	own.Var(&format, "format", "text or jsonl, one object a line")
 	o.common(cmd)
 	return cmd
 }

@@ -15,7 +15,7 @@ import (
 // flows returns the command that prints a record of each flow.
 func (p *program) flows() *cobra.Command {
 	o := newOptions()
-	format := choice{value: "table", of: []string{"table", "jsonl", "csv"}}
+	format := choice{kind: "FORM", value: "table", of: []string{"table", "jsonl", "csv"}}
 	hashed := false
 	cmd := &cobra.Command{
 		Use:   "flows -r FILE [flags] [filter expression]",
@@ -38,7 +38,7 @@ innermost packet count, behind VLAN tags and tunnels.`,
 		},
 	}
 	own := cmd.Flags()
-	own.Var(&format, "format", "`table`, jsonl (one object a line) or csv")
+	own.Var(&format, "format", "table, jsonl (one object a line) or csv")
 	own.BoolVar(&hashed, "sha256", false, "hash what each side said, from its start to the first gap")
 	o.common(cmd)
 	return cmd

@@ -29,7 +29,7 @@ type options struct {
 	memory    size
 	history   size
 	checksums choice
-	idle      time.Duration // negative: not given
+	idle      silence
 	keys      []string
 	policy    choice
 	strict    bool
@@ -44,10 +44,9 @@ type options struct {
 // newOptions returns the options with their defaults.
 func newOptions() *options {
 	return &options{
-		checksums: choice{value: "label", of: []string{"label", "auto", "verify", "off"}},
-		policy:    choice{value: "first", of: policyNames()},
-		profile:   choice{of: profileNames()},
-		idle:      -1,
+		checksums: choice{kind: "MODE", value: "label", of: []string{"label", "auto", "verify", "off"}},
+		policy:    choice{kind: "NAME", value: "first", of: policyNames()},
+		profile:   choice{kind: "KIND", of: profileNames()},
 		pickup:    true,
 	}
 }
@@ -61,34 +60,34 @@ func policyNames() (names []string) {
 
 // source adds the flags that say what is read, and what of it.
 func (o *options) source(fs *pflag.FlagSet) {
-	fs.StringArrayVarP(&o.read, "read", "r", nil, "read capture `FILE`, pcap or pcapng, also compressed by gzip; - is standard input; several are read one after another")
-	fs.StringVar(&o.filter, "filter", "", "look only at packets that the tcpdump expression `EXPR` selects, as do arguments behind the flags")
-	fs.Uint64VarP(&o.count, "count", "c", 0, "stop after `COUNT` frames")
-	fs.StringVarP(&o.write, "write", "w", "", "write the frames that were looked at to `FILE`, as pcapng")
-	fs.BoolVarP(&o.numeric, "numeric", "n", false, "accepted for the sake of habit: names are never looked up")
-	fs.BoolVarP(&o.quiet, "quiet", "q", false, "nothing on standard error but errors")
+	fs.StringArrayVarP(&o.read, "read", "r", nil, "read capture `FILE`: pcap or pcapng, or either by gzip; - is standard input; repeat it for more, read one after another")
+	fs.StringVar(&o.filter, "filter", "", "look only at packets that the tcpdump expression `EXPR` selects; what stands behind the flags is one, too")
+	fs.Uint64VarP(&o.count, "count", "c", 0, "stop after `N` frames")
+	fs.StringVarP(&o.write, "write", "w", "", "write the frames looked at to `FILE`, as pcapng")
+	fs.BoolVarP(&o.numeric, "numeric", "n", false, "for the sake of habit: names are never looked up")
+	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no progress on standard error")
 }
 
 // stack adds the flags that say how flows are followed.
 func (o *options) stack(fs *pflag.FlagSet) {
-	fs.IntVar(&o.shards, "shards", 0, "follow flows on `N` shards (default: one for each CPU but one); the output does not depend on it")
-	fs.IntVar(&o.batch, "batch", 0, "hand frames over `N` at a time (default 128)")
-	fs.Uint64Var(&o.seed, "seed", 0, "of the flow hash; the order of a few records that end at one time depends on it")
-	fs.Var(&o.memory, "memory", "`SIZE` that flows, streams and fragments may take together, such as 256MiB (default 2GiB)")
-	fs.Var(&o.history, "history", "keep `SIZE` octets of each stream after they were acknowledged, to compare retransmissions with")
-	fs.Var(&o.checksums, "checksums", "wrong transport checksums: `label` the flow, verify (and take nothing from such segments), off; auto is label on captures")
-	fs.DurationVar(&o.idle, "idle-timeout", -1, "end flows that are silent for `DUR`, such as 90s; 0: no timer ends a flow (default by state, two hours when established)")
-	fs.StringSliceVar(&o.keys, "key", nil, "what else tells flows apart where addresses overlap: `vlan,tunnel`")
-	fs.Var(&o.policy, "policy", "which copy of overlapping octets counts: `"+strings.Join(o.policy.of, ", ")+"`")
+	fs.IntVar(&o.shards, "shards", 0, "follow flows on `N` shards (default one less than CPUs); results do not depend on it")
+	fs.IntVar(&o.batch, "batch", 0, "hand frames over `N` at a time (default 128); results do not depend on it")
+	fs.Uint64Var(&o.seed, "seed", 0, "seed `N` of the hash that flows are dealt out by")
+	fs.Var(&o.memory, "memory", "what flows, streams and fragments may take, such as 256MiB (default 2GiB)")
+	fs.Var(&o.history, "history", "keep so many octets of each stream after their acknowledgement, to compare repeated ones with")
+	fs.Var(&o.checksums, "checksums", "wrong transport checksums: label them, verify (take nothing of such segments), off; auto is label here")
+	fs.Var(&o.idle, "idle-timeout", "end flows that are silent for so long, such as 90s; 0: no timer ends a flow (default by state)")
+	fs.StringSliceVar(&o.keys, "key", nil, "`vlan,tunnel` (or one of them): their identifiers tell flows apart where addresses overlap")
+	fs.Var(&o.policy, "policy", "which copy of overlapping octets counts: "+strings.Join(o.policy.of, ", "))
 	fs.BoolVar(&o.strict, "strict", false, "take only what an RFC 9293 receiver would take")
-	fs.BoolVar(&o.pickup, "pickup", true, "pick connections up in their middle; =false: only from their SYN or SYN-ACK on")
+	fs.BoolVar(&o.pickup, "pickup", true, "pick connections up in their middle; =false: from their SYN or SYN-ACK only")
 }
 
 // running adds the flags that say how the program itself runs.
 func (o *options) running(fs *pflag.FlagSet) {
-	fs.BoolVar(&o.stats, "stats", false, "at the end, say on standard error what became of every frame")
-	fs.Var(&o.profile, "profile", "write a profile of the program to the working directory: `"+strings.Join(o.profile.of, ", ")+"`")
-	fs.StringVar(&o.file, "config", "", "take flags from `FILE`, one 'name: value' a line; the command line overrides them")
+	fs.BoolVar(&o.stats, "stats", false, "say at the end what became of every frame, on standard error")
+	fs.Var(&o.profile, "profile", "write a profile to the working directory: "+strings.Join(o.profile.of, ", "))
+	fs.StringVar(&o.file, "config", "", "take flags from `FILE`, 'name: value' a line; the command line goes first")
 }
 
 // config returns what the options mean to a stack. args are what stood behind
@@ -137,20 +136,50 @@ func expression(flag, args string) (string, error) {
 // of their life may be silent. What opens or closes gets no more than it has by
 // default.
 func (o *options) timeouts() (t mbox.Timeouts) {
+	d := o.idle.limit
 	switch {
-	case o.idle < 0:
+	case !o.idle.given:
 		return t
-	case o.idle == 0:
+	case d == 0:
 		return mbox.Timeouts{Embryonic: mbox.Never, Established: mbox.Never, Closing: mbox.Never, Closed: mbox.Never, Datagram: mbox.Never}
 	}
 	t = t.Defaults()
-	t.Established, t.Datagram = o.idle, o.idle
-	t.Embryonic, t.Closing, t.Closed = min(t.Embryonic, o.idle), min(t.Closing, o.idle), min(t.Closed, o.idle)
+	t.Established, t.Datagram = d, d
+	t.Embryonic, t.Closing, t.Closed = min(t.Embryonic, d), min(t.Closing, d), min(t.Closed, d)
 	return t
 }
 
+// silence is a flag that says how long a flow may be silent. The zero value was
+// not given.
+type silence struct {
+	limit time.Duration
+	given bool
+}
+
+// Set implements pflag.Value.
+func (s *silence) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return fmt.Errorf("must be a duration such as 90s, 5m or 0")
+	}
+	*s = silence{d, true}
+	return nil
+}
+
+// String implements pflag.Value.
+func (s *silence) String() string {
+	if !s.given {
+		return ""
+	}
+	return s.limit.String()
+}
+
+// Type implements pflag.Value.
+func (s *silence) Type() string { return "DUR" }
+
 // choice is a flag with a few possible values.
 type choice struct {
+	kind  string // of what, as help calls it
 	value string
 	of    []string
 }
@@ -168,7 +197,7 @@ func (c *choice) Set(s string) error {
 func (c *choice) String() string { return c.value }
 
 // Type implements pflag.Value.
-func (c *choice) Type() string { return "string" }
+func (c *choice) Type() string { return c.kind }
 
 // size is a flag that counts octets.
 type size uint64
@@ -209,4 +238,4 @@ func (s *size) String() string {
 }
 
 // Type implements pflag.Value.
-func (s *size) Type() string { return "size" }
+func (s *size) Type() string { return "SIZE" }

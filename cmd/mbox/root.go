@@ -28,12 +28,13 @@ input gives the same output, octet for octet, on any number of CPUs.`,
   mbox events -r trace.pcap --on rexmit,anomaly
   mbox streams -r trace.pcap -d out            every stream to a file
   mbox dump -r trace.pcap host 10.1.0.11       connections as transcripts`,
-		Version:           buildVersion(),
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		Args:              cobra.ArbitraryArgs,
-		RunE:              noCommand,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+		Version:       buildVersion(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          noCommand,
+		// One letter too many and two that changed places.
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetVersionTemplate("mbox {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
@@ -102,20 +103,32 @@ func (o *options) common(cmd *cobra.Command) {
 	o.source(shared)
 	o.stack(shared)
 	o.running(shared)
-	own := *cmd.Flags()
 	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
-		w := cmd.OutOrStderr()
-		fmt.Fprintf(w, "Usage:\n  mbox %s\n\nExamples:\n%s\n", cmd.Use, cmd.Example)
-		if own.HasFlags() {
-			fmt.Fprintf(w, "\nFlags:\n%s", own.FlagUsagesWrapped(helpColumns))
-		}
-		_, err := fmt.Fprintf(w, "\nCommon flags:\n%s", shared.FlagUsagesWrapped(helpColumns))
+		own := pflag.NewFlagSet("own", pflag.ContinueOnError)
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if shared.Lookup(f.Name) == nil {
+				own.AddFlag(f)
+			}
+		})
+		_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  mbox %s\n\nExamples:\n%s\n\nFlags:\n%s\nCommon flags:\n%s",
+			cmd.Use, cmd.Example, own.FlagUsagesWrapped(helpColumns), shared.FlagUsagesWrapped(helpColumns))
 		return err
 	})
 	cmd.Flags().AddFlagSet(shared)
 	cmd.Flags().SortFlags = false
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if c, ok := f.Value.(*choice); ok {
+			// It fails only for flags that are not there.
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(c.of, cobra.ShellCompDirectiveNoFileComp))
+		}
+	})
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if o.file == "" {
+			return nil
+		}
+		return readConfig(cmd, o.file)
+	}
 }
 
-// helpColumns is how wide help may be: that of the narrowest usual terminal
-// would leave no room beside the flags.
+// helpColumns is how wide help may be.
 const helpColumns = 100
