@@ -292,8 +292,14 @@ func (s *Shard) compare() uevents.Rexmit {
 	case buffers.MatchDiffers:
 		r.Match = uevents.MatchDiffers
 	}
-	if len(s.peek.Originals) > 0 {
-		r.Original = s.peek.Originals[0].Data
+	if x := &s.peek.Rexmit; len(s.peek.Originals) > 0 {
+		first := s.peek.Originals[0]
+		for _, o := range s.peek.Originals {
+			if x.Differ > 0 && o.Off <= x.DiffAt {
+				first = o
+			}
+		}
+		r.Original, r.At = first.Data, l.OldOff+uint32(first.Off-off)
 	}
 	return r
 }

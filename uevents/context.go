@@ -53,7 +53,7 @@ type Buffered struct {
 // kept after the handler has returned. Only Context's own methods may be called
 // in a handler; calls on the Stack that would wait for a shard fail there.
 type Context struct {
-	now    Occurrence
+	now    *Occurrence // in the dispatcher; never nil in a handler
 	event  *definition
 	reg    *registration // nil while a filter runs
 	frame  []byte
@@ -184,7 +184,13 @@ func (c *Context) Payload() []byte {
 func (c *Context) Offset() uint64 { return c.now.Off }
 
 // Rexmit returns what the segment repeats. Of OnRexmit only.
-func (c *Context) Rexmit() Rexmit { return c.now.rexmit() }
+func (c *Context) Rexmit() Rexmit {
+	r := c.now.rexmit()
+	text := c.Payload()
+	from := min(int(r.At), len(text))
+	r.Repeat = text[from:min(from+len(r.Original), len(text))]
+	return r
+}
 
 // From returns the state that the endpoint Side has left. Of OnStateChange only.
 func (c *Context) From() tcpfsm.State { return tcpfsm.State(c.now.A) }

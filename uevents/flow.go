@@ -144,7 +144,11 @@ type Rexmit struct {
 	Offset           uint64 // stream offset of the repeated octets
 	Len              uint32 // octets repeated; 0 if none
 	Match            Match  // of the octets; MatchSame where Len is 0
-	Original         []byte // the octets that came first, where held; lent
+	// Original are octets that came first and Repeat those that the segment has
+	// in their place: as many, and of a conflict the piece with the first
+	// difference. Both are lent, and empty where the originals are not held.
+	Original, Repeat []byte
+	At               uint32 // where in the segment's payload Repeat begins
 }
 
 // Evidence qualifies everything a record of the flow says.

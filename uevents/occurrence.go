@@ -5,7 +5,7 @@ import "github.com/mbox-stack/mbox/wire"
 // Occurrence is one event as the engine raises it. What A, B and Data mean
 // depends on Kind:
 //
-//	Rexmit      Data: the originals, Off, A: octets repeated, B: rexmit bits
+//	Rexmit      Data: the originals, Off, A: octets repeated, B: rexmit bits, above them Rexmit.At
 //	StateChange A: from, B: to
 //	Anomaly     A: which
 //	Gap         Off, A: octets, B: GapReason
@@ -39,11 +39,14 @@ const (
 	rexmitSYN    = 1 << 2
 	rexmitSYNACK = 1 << 3
 	rexmitFIN    = 1 << 4
+
+	rexmitAtShift = 32
 )
 
-// RexmitOf returns the occurrence of r at a hook.
+// RexmitOf returns the occurrence of r at a hook. Repeat is not needed: the
+// segment's payload has it.
 func RexmitOf(r Rexmit, side wire.Dir, hook Hook) Occurrence {
-	b := uint64(r.Match)
+	b := uint64(r.Match) | uint64(r.At)<<rexmitAtShift
 	if r.SYN {
 		b |= rexmitSYN
 	}
@@ -59,6 +62,6 @@ func RexmitOf(r Rexmit, side wire.Dir, hook Hook) Occurrence {
 func (o *Occurrence) rexmit() Rexmit {
 	return Rexmit{
 		SYN: o.B&rexmitSYN != 0, SYNACK: o.B&rexmitSYNACK != 0, FIN: o.B&rexmitFIN != 0,
-		Offset: o.Off, Len: uint32(o.A), Match: Match(o.B & rexmitMatch), Original: o.Data,
+		Offset: o.Off, Len: uint32(o.A), Match: Match(o.B & rexmitMatch), Original: o.Data, At: uint32(o.B >> rexmitAtShift),
 	}
 }
