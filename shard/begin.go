@@ -43,7 +43,7 @@ func (s *Shard) begin() {
 	s.seg = segmentState{dir: d, begins: true}
 	s.quarantine(fl)
 	s.enterFlow(h, fl)
-	s.scene(uevents.PhaseFrame, f.Number)
+	s.seg.staged = true
 	s.stage = stageLook
 }
 

@@ -38,6 +38,7 @@ type Shard struct {
 	cur    handle // the flow that events are about; 0: none
 	fl     *flow  // record of cur
 	seg    segmentState
+	rexmit uevents.Rexmit // of the segment under way; valid iff its look says that it repeats something
 	ending ending
 	result buffers.Result // of the stream under way
 	peek   buffers.Result // of comparisons

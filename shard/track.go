@@ -26,14 +26,15 @@ const (
 
 // segmentState is what the stages of one segment tell one another.
 type segmentState struct {
-	dir     wire.Dir // of its sender
 	look    tcpfsm.Look
 	delta   tcpfsm.Delta
-	rexmit  uevents.Rexmit
-	begins  bool // it is the flow's first packet
-	dropped bool // a PreTCP handler said so
+	dir     wire.Dir // of its sender
+	looked  bool     // look is what Look said; else step finds out
+	begins  bool     // it is the flow's first packet
+	dropped bool     // a PreTCP handler said so
 	badSum  bool
 	changed bool // a handler has changed what the flow is tracked for
+	staged  bool // the scene is to be set before anything is raised
 }
 
 // enter begins the work on a frame.
@@ -50,6 +51,9 @@ func (s *Shard) enter(f *buffers.Frame) {
 func (s *Shard) stages() {
 	for s.stage != stageDone || !s.disp.Idle() {
 		if !s.disp.Idle() {
+			if s.seg.staged {
+				s.scene(uevents.PhaseFrame, s.frame.Number)
+			}
 			s.disp.Run()
 		}
 		if s.ending.flow != 0 {
@@ -107,6 +111,7 @@ func (s *Shard) raw() {
 // scene tells handlers what they see next: the frame under way, and the flow
 // that was entered.
 func (s *Shard) scene(phase uevents.Phase, number uint64) {
+	s.seg.staged = false
 	sc := uevents.Scene{Clock: s.clock, Timestamp: s.clock, Phase: phase, Number: number}
 	if phase == uevents.PhaseFrame {
 		f := s.frame
@@ -154,7 +159,7 @@ func (s *Shard) find() {
 		s.icmpError()
 		return
 	}
-	s.scene(uevents.PhaseFrame, f.Number)
+	s.seg.staged = true
 	s.stage = stageLook
 }
 
@@ -238,7 +243,9 @@ func (s *Shard) look() {
 		s.stage = stageSettle
 		return
 	}
-	if fl.isTCP() {
+	plan := s.disp.Plan()
+	if fl.isTCP() && (p.Segment.Flags.Has(wire.SYN) || plan.Wants(uevents.KindRexmit, uevents.PreTCP, d)) {
+		s.seg.looked = true
 		s.seg.look = fl.conn.Look(&p.Segment, d, s.cfg.Rules)
 		if s.seg.look.Renews {
 			s.end(s.cur, uevents.EndReused)
@@ -246,10 +253,12 @@ func (s *Shard) look() {
 			return
 		}
 	}
-	s.disp.Queue(uevents.Occurrence{Kind: uevents.KindPacket, Hook: uevents.PreTCP, Side: d})
+	if plan.Wants(uevents.KindPacket, uevents.PreTCP, d) {
+		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindPacket, Hook: uevents.PreTCP, Side: d})
+	}
 	if s.seg.look.Rexmit != 0 {
-		s.seg.rexmit = s.compare()
-		s.disp.Queue(uevents.RexmitOf(s.seg.rexmit, d, uevents.PreTCP))
+		s.rexmit = s.compare()
+		s.disp.Queue(uevents.RexmitOf(s.rexmit, d, uevents.PreTCP))
 	}
 }
 
@@ -300,30 +309,53 @@ func (s *Shard) step() {
 		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindConnStart, Hook: uevents.PostTCP, Side: d})
 	}
 	if fl.isTCP() {
-		s.raiseTCP(fl, d)
+		s.raiseTCP(d)
 	}
-	s.relist(fl)
+	if begins || fl.sent[d].packets == 1 || s.seg.delta.From != s.seg.delta.To {
+		s.relist(fl)
+	}
 }
 
 // stepTCP steps both endpoints.
 func (s *Shard) stepTCP(fl *flow, p *wire.Packet, d wire.Dir) {
+	s.stage = stageAcked
 	received := &p.Segment
 	if s.seg.dropped {
 		received = nil
 	}
-	s.seg.delta = fl.conn.Step(&p.Segment, received, d, s.cfg.Rules)
+	if s.seg.looked {
+		s.seg.delta = fl.conn.Step(&p.Segment, received, d, s.cfg.Rules)
+	} else if !s.stepPlain(fl, received, d) {
+		s.seg.delta, s.seg.look = fl.conn.Advance(&p.Segment, received, d, s.cfg.Rules)
+		if s.seg.look.Rexmit != 0 {
+			s.rexmit = s.compare()
+		}
+	}
 	if s.seg.look.Rexmit != 0 {
 		fl.sent[d].rexmits++
 	}
 	if s.seg.delta.Reset {
 		fl.flags |= flowReset
 	}
-	s.timeHandshake(fl, p, d)
-	s.stage = stageAcked
+	if fl.flags&flowRTT == 0 {
+		s.timeHandshake(fl, p, d)
+	}
+}
+
+// stepPlain steps both endpoints by a segment that there is nothing to say of.
+func (s *Shard) stepPlain(fl *flow, received *wire.Segment, d wire.Dir) bool {
+	if received == nil {
+		return false
+	}
+	acked, plain := fl.conn.AdvancePlain(received, d)
+	if plain {
+		s.seg.look.TakeLen, s.seg.delta.Acked = received.Len, acked
+	}
+	return plain
 }
 
 // raiseTCP queues what the step changed, in the order of the contract.
-func (s *Shard) raiseTCP(fl *flow, d wire.Dir) {
+func (s *Shard) raiseTCP(d wire.Dir) {
 	dl := &s.seg.delta
 	for _, side := range [...]wire.Dir{d, d.Reverse()} {
 		if dl.From[side] != dl.To[side] {
@@ -335,12 +367,12 @@ func (s *Shard) raiseTCP(fl *flow, d wire.Dir) {
 		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindConnEstablished, Hook: uevents.PostTCP, Side: d})
 	}
 	if s.seg.look.Rexmit != 0 {
-		s.disp.Queue(uevents.RexmitOf(s.seg.rexmit, d, uevents.PostTCP))
+		s.disp.Queue(uevents.RexmitOf(s.rexmit, d, uevents.PostTCP))
 	}
 	if s.seg.badSum {
 		s.anomaly(tcpfsm.ChecksumInvalid, d)
 	}
-	if s.seg.rexmit.Match == uevents.MatchDiffers {
+	if s.seg.look.Rexmit != 0 && s.rexmit.Match == uevents.MatchDiffers {
 		s.anomaly(tcpfsm.OverlapDifferentData, d)
 	}
 	for set := dl.Anomalies; ; {
@@ -359,7 +391,7 @@ func (s *Shard) anomaly(a tcpfsm.Anomaly, d wire.Dir) {
 
 // timeHandshake notes when the SYN-ACK came and when it was acknowledged.
 func (s *Shard) timeHandshake(fl *flow, p *wire.Packet, d wire.Dir) {
-	if fl.flags&flowRTT != 0 || fl.how != uevents.StartSYN && fl.how != uevents.StartSYNACK {
+	if fl.how != uevents.StartSYN && fl.how != uevents.StartSYNACK {
 		return
 	}
 	since := func(at int64) uint32 { return uint32(min((s.frame.Clock-at)/rttUnit, 1<<32-1)) }

@@ -25,14 +25,16 @@ type Dispatcher struct {
 	// that are left are checked against the new one.
 	changed bool
 	user    bool // a handler or filter is running
-	one     [1]op
+	one     [1]op      // the program of Call
+	other   Occurrence // of Call and of raised events, which are not queued
+	custom  Raised     // valid iff other is a raised event
 	lent    []byte // checked builds: the copy that handlers see
 }
 
 // NewDispatcher returns a dispatcher whose Context acts on engine.
 func NewDispatcher(engine Engine) *Dispatcher {
 	d := &Dispatcher{queue: make([]Occurrence, 0, 64)}
-	d.ctx.engine, d.ctx.d = engine, d
+	d.ctx.engine, d.ctx.d, d.ctx.now = engine, d, &d.other
 	return d
 }
 
@@ -134,20 +136,22 @@ func (d *Dispatcher) call(h Handler) {
 func (d *Dispatcher) next() bool {
 	d.pc, d.prog = 0, nil
 	if len(d.raised) > 0 {
-		r := d.raised[0]
-		d.raised = d.raised[:copy(d.raised, d.raised[1:])]
 		hook, side := d.ctx.now.Hook, d.ctx.now.Side
-		d.ctx.now = Occurrence{Kind: KindCustom, Hook: hook, Side: side, Custom: &r}
-		d.prog = d.plan.custom[hook][side][r.Event.def]
+		d.custom = d.raised[0]
+		d.raised = d.raised[:copy(d.raised, d.raised[1:])]
+		d.other = Occurrence{Kind: KindCustom, Hook: hook, Side: side, Custom: &d.custom}
+		d.ctx.now = &d.other
+		d.prog = d.plan.custom[hook][side][d.custom.Event.def]
 		d.changed = false
 		return true
 	}
 	if d.head == len(d.queue) {
 		return false
 	}
-	d.ctx.now = d.queue[d.head]
+	now := &d.queue[d.head]
 	d.head++
-	d.prog = d.plan.programs[d.ctx.now.Hook][d.ctx.now.Side][d.ctx.now.Kind]
+	d.ctx.now = now
+	d.prog = d.plan.programs[now.Hook][now.Side][now.Kind]
 	d.changed = false
 	return true
 }
@@ -160,7 +164,8 @@ func (d *Dispatcher) Call(h Handler, reg Registration) {
 	if reg.r != nil {
 		d.one[0].event = reg.r.event
 	}
-	d.ctx.now = Occurrence{Kind: KindCustom, Hook: PostTCP}
+	d.other = Occurrence{Kind: KindCustom, Hook: PostTCP}
+	d.ctx.now = &d.other
 	d.prog, d.pc, d.changed = d.one[:], 0, false
 }
 
