@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"golang.org/x/term"
-
-	"github.com/mbox-stack/mbox/rx"
 )
 
 // Progress is shown when reading has taken a while, and then from time to time.
@@ -20,11 +18,12 @@ const (
 // terminal that it takes away again.
 type progress struct{ quit, done chan struct{} }
 
-// watch shows the progress of reading src if somebody sits before standard
+// watch shows the progress of reading if somebody sits before standard
 // error, and standard output goes elsewhere.
-func (s *session) watch(src *rx.Capture) *progress {
+func (s *session) watch() *progress {
 	p := &progress{quit: make(chan struct{}), done: make(chan struct{})}
-	if s.opt.quiet || !isTerminal(s.stderr) || isTerminal(s.stdout) {
+	src, known := s.from.(interface{ Progress() (done, total int64) })
+	if !known || s.opt.quiet || !isTerminal(s.stderr) || isTerminal(s.stdout) {
 		close(p.done)
 		return p
 	}

@@ -38,7 +38,7 @@ input gives the same output, octet for octet, on any number of CPUs.`,
 	}
 	root.SetVersionTemplate("mbox {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(p.flows(), p.events(), p.streams(), p.dump(), p.bench())
+	root.AddCommand(p.flows(), p.events(), p.streams(), p.dump(), p.bench(), p.demo())
 	return root
 }
 

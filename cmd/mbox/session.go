@@ -20,17 +20,32 @@ type session struct {
 	*program
 	opt   *options
 	stack *mbox.Stack
+	from  rx.Source
 	out   io.Writer // where records go
 	ends  []func(error) error
 }
 
-// session makes a stack for a command: args are the filter expression that
-// stood behind the flags.
+// session makes a stack for a command that reads what the options name: args are
+// the filter expression that stood behind the flags.
 func (p *program) session(o *options, args []string, adjust func(*mbox.Config)) (*session, error) {
-	s := &session{program: p, opt: o, out: p.stdout}
+	from, err := o.from()
+	if err != nil {
+		return nil, err
+	}
+	return p.sessionOver(from, o, args, adjust)
+}
+
+// from returns where frames come from. Nothing is opened yet.
+func (o *options) from() (rx.Source, error) {
 	if len(o.read) == 0 {
 		return nil, errors.New("nothing to read: -r FILE names a capture, - is standard input")
 	}
+	return rx.File(o.read...), nil
+}
+
+// sessionOver is session for a source of the command's own.
+func (p *program) sessionOver(from rx.Source, o *options, args []string, adjust func(*mbox.Config)) (*session, error) {
+	s := &session{program: p, opt: o, from: from, out: p.stdout}
 	cfg, err := o.config(args)
 	if err != nil {
 		return nil, err
@@ -59,12 +74,11 @@ func (p *program) session(o *options, args []string, adjust func(*mbox.Config)) 
 // returns what goes wrong with itself. What was asked for last comes first.
 func (s *session) atEnd(f func(error) error) { s.ends = append(s.ends, f) }
 
-// play runs the stack over the captures and finishes what the command began.
+// play runs the stack over its source and finishes what the command began.
 func (s *session) play(ctx context.Context) error {
-	src := rx.File(s.opt.read...)
 	defer s.opt.startProfile(s.stderr)()
-	progress := s.watch(src)
-	err := s.stack.Run(ctx, src)
+	progress := s.watch()
+	err := s.stack.Run(ctx, s.from)
 	progress.stop()
 	for i := len(s.ends) - 1; i >= 0; i-- {
 		err = errors.Join(err, s.ends[i](err))
