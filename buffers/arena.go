@@ -59,7 +59,7 @@ type slotBudget struct {
 
 // Stats counts what limits did, since the arena was made.
 type Stats struct {
-	Refused        [reasonCount]uint64 // new octets kept out, by Reason
+	Refused        [reasonCount]uint64 // new octets kept out of a call, by Reason; tried again, they count again
 	HistoryDropped uint64              // retained octets given up early to make room
 }
 
