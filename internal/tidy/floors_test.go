@@ -30,7 +30,8 @@ var floors = map[string]int{
 
 	"": 5, // the root package, mbox
 
-	"mboxtest": 6,
+	"mboxtest":              6,
+	"perf/internal/measure": 6,
 
 	"internal/tidy": 9,
 }
@@ -42,11 +43,10 @@ var programDirs = []string{"cmd", "examples", "perf", "fuzz"}
 
 // floorOf returns the floor of a package, and whether it has one.
 func floorOf(pkg string) (int, bool) {
-	if within(pkg, programDirs...) {
-		return programs, true
+	if n, ok := floors[pkg]; ok {
+		return n, true
 	}
-	n, ok := floors[pkg]
-	return n, ok
+	return programs, within(pkg, programDirs...)
 }
 
 var floorChecks = []check{

@@ -1,0 +1,39 @@
+package sys
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Pin has the calling thread run on one CPU only, and with it the programs that
+// it starts. The caller has locked its goroutine to the thread.
+func Pin(cpu int) error {
+	var set unix.CPUSet
+	set.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("pin to CPU %d: %w", cpu, err)
+	}
+	return nil
+}
+
+// CPUTime returns how long the program has run so far, on all CPUs together, in
+// user and kernel mode.
+func CPUTime() (time.Duration, error) {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0, fmt.Errorf("CPU time: %w", err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
+}
+
+// PeakResident returns the most memory that the program has had resident at one
+// time, in octets: getrusage's ru_maxrss, which counts KiB.
+func PeakResident() (uint64, error) {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0, fmt.Errorf("resident memory: %w", err)
+	}
+	return uint64(u.Maxrss) << 10, nil
+}

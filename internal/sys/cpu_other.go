@@ -1,0 +1,17 @@
+//go:build !linux
+
+package sys
+
+import (
+	"errors"
+	"time"
+)
+
+// Pin is for Linux only: elsewhere it is errors.ErrUnsupported.
+func Pin(int) error { return errors.ErrUnsupported }
+
+// CPUTime is for Linux only: elsewhere it is errors.ErrUnsupported.
+func CPUTime() (time.Duration, error) { return 0, errors.ErrUnsupported }
+
+// PeakResident is for Linux only: elsewhere it is errors.ErrUnsupported.
+func PeakResident() (uint64, error) { return 0, errors.ErrUnsupported }
