@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/mbox-stack/mbox/internal/assert"
@@ -235,6 +236,30 @@ func TestLastOffset(t *testing.T) {
 	}
 }
 
+// TestTwoRefusals: octets beyond the last offset, and before them some that
+// there is no room for.
+func TestTwoRefusals(t *testing.T) {
+	a := NewArena(Config{FlowCap: 1})
+	var s Stream
+	var r Result
+	a.Insert(&s, testSlot, math.MaxUint64-2, []byte("abcde"), &r)
+	if r.Refused != (Refusal{Off: math.MaxUint64 - 2, Octets: 5, Why: ReasonFlowCap}) || a.Used(testSlot) != 0 {
+		t.Fatalf("refused %+v, %d octets used", r.Refused, a.Used(testSlot))
+	}
+}
+
+// TestWords: what is printed of a Result.
+func TestWords(t *testing.T) {
+	got := []string{Range{3, 9}.String(), ReasonNone.String(), ReasonFlowCap.String(), ReasonAllowance.String(), ReasonOffset.String()}
+	for _, x := range []Rexmit{{}, {Octets: 2}, {Octets: 2, Unknown: 1}, {Octets: 2, Unknown: 1, Differ: 1}} {
+		got = append(got, x.Match().String())
+	}
+	want := []string{"[3,9)", "none", "flow-cap", "allowance", "offset", "none", "same", "unknown", "differs"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // TestLentOctetsCanBeRead: ReadAt knows what the last Result lends, until it
 // ends.
 func TestLentOctetsCanBeRead(t *testing.T) {
@@ -248,6 +273,9 @@ func TestLentOctetsCanBeRead(t *testing.T) {
 	n, err := a.ReadAt(&s, 0, p)
 	if string(p[:n]) != "abcdef" || err != ErrHole {
 		t.Fatalf("read %q, %v", p[:n], err)
+	}
+	if n, err := a.ReadAt(&s, 2, p[:3]); n != 3 || err != nil || string(p[:3]) != "cde" {
+		t.Fatalf("read %d octets, %q, %v", n, p[:3], err)
 	}
 	if held := a.Held(&s, nil); len(held) != 2 || held[0] != (Range{0, 6}) || held[1] != (Range{8, 10}) {
 		t.Fatalf("held %v", held)
