@@ -68,13 +68,18 @@ type Delta struct {
 // nil if the segment was dropped between the two; it may differ from sent in
 // what it acknowledges, in its options and window, and by having lost text at
 // either end, but not in its control bits.
-func (c *Conn) Step(sent, received *wire.Segment, d wire.Dir, r Rules) Delta {
+func (c *Conn) Step(sent, received *wire.Segment, d wire.Dir, r Rules) (delta Delta) {
 	if sent == received && c.plain(sent, d) {
-		return c.stepPlain(sent, d)
+		delta.From, delta.To = bothEstablished, bothEstablished
+		delta.Acked = c.stepPlain(sent, d)
+		return delta
 	}
-	delta, _ := c.step(sent, received, d, r)
+	delta, _ = c.step(sent, received, d, r)
 	return delta
 }
+
+// bothEstablished is what plain segments leave.
+var bothEstablished = [2]State{Established, Established}
 
 // Look says what seg, travelling in direction d, would be if it were shown to
 // Step now and arrived as it is. It changes nothing.
@@ -116,21 +121,20 @@ func (c *Conn) plain(seg *wire.Segment, d wire.Dir) bool {
 	return rcv.has(factTSRecent) && int32(seg.TSVal-rcv.tsRecent) >= 0
 }
 
-// stepPlain is Step for a segment that is plain. It leaves the connection and
-// the Delta as step would (FuzzStep compares them).
-func (c *Conn) stepPlain(seg *wire.Segment, d wire.Dir) Delta {
+// stepPlain is Step for a segment that is plain, and returns Delta.Acked. It
+// leaves the connection as step would (FuzzStep compares them).
+func (c *Conn) stepPlain(seg *wire.Segment, d wire.Dir) (acked bool) {
 	snd, rcv := &c.ends[d&1], &c.ends[d&1^1]
 	end := seg.Seq.Add(seg.Len)
 	snd.sndNXT, rcv.rcvNXT = end, end
 	snd.edge, snd.wnd = seg.Ack.Add(uint32(seg.Wnd)<<snd.shift), seg.Wnd
 	rcv.tsRecent = seg.TSVal & tsMask(rcv.facts)
-	acked := seg.Ack != rcv.sndUNA
-	if acked {
-		rcv.sndUNA = seg.Ack
-		rcv.set(factAcked)
+	if seg.Ack == rcv.sndUNA {
+		return false
 	}
-	states := [2]State{Established, Established}
-	return Delta{From: states, To: states, Acked: acked}
+	rcv.sndUNA = seg.Ack
+	rcv.set(factAcked)
+	return true
 }
 
 // tsMask is all ones if the endpoint keeps TS.Recent, else 0.

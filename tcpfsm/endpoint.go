@@ -178,6 +178,9 @@ func (e *endpoint) scale(peer *endpoint) {
 // that it could no longer be compared: a one-sided capture never sees an ACK.
 // A receiver cannot be further behind than the largest window.
 func keepUp(snd, rcv *endpoint) {
+	if !snd.has(factKnown) {
+		return
+	}
 	floor := snd.sndNXT - windowMax
 	if snd.sndUNA.Less(floor) {
 		snd.sndUNA = floor

@@ -63,6 +63,7 @@ func (t *turn) sentSYN() {
 		snd.set(factPending)
 		snd.clear(factStale)
 		snd.begin(seg.Seq)
+		rcv.rcvNXT = seg.Seq
 		t.own()
 	default:
 		t.elsewhere()
@@ -196,9 +197,7 @@ func (t *turn) late() bool {
 	default:
 		snd.set(factSeen)
 		snd.start = start
-		if start.Less(snd.sndNXT) {
-			snd.open(span{start, snd.sndNXT}, false, rcv.rcvNXT)
-		}
+		snd.unseenFrom(start, rcv.rcvNXT)
 	}
 	t.own()
 	return true

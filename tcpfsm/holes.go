@@ -63,6 +63,12 @@ func (e *endpoint) open(s span, lost bool, rcvNXT wire.Seq) {
 	e.store(&l, rcvNXT)
 }
 
+// unseenFrom makes everything from seq on a hole: nothing of it has passed us.
+func (e *endpoint) unseenFrom(seq, rcvNXT wire.Seq) {
+	e.holes = 0
+	e.open(span{seq, e.sndNXT}, false, rcvNXT)
+}
+
 // fill takes s out of the holes: its octets have arrived.
 func (e *endpoint) fill(s span, rcvNXT wire.Seq) {
 	if e.holes == 0 {

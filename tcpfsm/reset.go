@@ -19,18 +19,20 @@ func (t *turn) sentRST() {
 }
 
 // resets reports whether the receiver accepts the RST: in SYN-SENT by its ACK,
-// else by its sequence number.
+// else by its sequence number. A receiver that has not acknowledged the SYN,ACK
+// may still be in SYN-SENT, as that may be lost behind us.
 func (t *turn) resets() bool {
-	rcv, seg := t.rcv, t.seg
-	if rcv.state != SynSent {
-		return t.fits()
-	}
-	if seg.Flags.Has(wire.ACK) && rcv.has(factKnown) &&
-		rcv.sndUNA.Less(seg.Ack) && seg.Ack.LessEq(rcv.sndNXT) {
+	snd, rcv, seg := t.snd, t.rcv, t.seg
+	acks := seg.Flags.Has(wire.ACK) && rcv.has(factKnown) && seg.Ack.LessEq(rcv.sndNXT) &&
+		(rcv.hasISS() && rcv.iss().Less(seg.Ack) || seg.Ack == rcv.sndNXT)
+	switch {
+	case rcv.state == SynSent && !acks:
+		t.strange(RSTInvalidAck)
+		return false
+	case rcv.state == SynSent, acks && rcv.hasISS() && snd.unackedSYN():
 		return true
 	}
-	t.strange(RSTInvalidAck)
-	return false
+	return t.fits()
 }
 
 // fits reports whether the RST stands where the receiver accepts one. RFC 5961

@@ -86,13 +86,15 @@ func (t *turn) meet() {
 		rcv.rcvNXT = seq
 	case t.look.KeepAlive:
 		seq = snd.sndNXT
+		snd.unseenFrom(seq, rcv.rcvNXT)
 	case seq.Less(snd.sndNXT):
 		// The peer's ACK was captured before what it acknowledges, or this is
 		// sent again: either way we have not seen it.
-		snd.open(span{seq, snd.sndNXT}, false, rcv.rcvNXT)
+		snd.unseenFrom(seq, rcv.rcvNXT)
 	default:
 		// What is between was on its way before we came.
 		snd.sndNXT = seq
+		snd.unseenFrom(seq, rcv.rcvNXT)
 		rcv.rcvNXT = greatest(rcv.rcvNXT, seq)
 	}
 	snd.start = seq
