@@ -331,8 +331,11 @@ func (s *Shard) stepTCP(fl *flow, p *wire.Packet, d wire.Dir) {
 			s.rexmit = s.compare()
 		}
 	}
-	if s.seg.look.Rexmit != 0 {
+	if l := &s.seg.look; l.Rexmit != 0 {
 		fl.sent[d].rexmits++
+		if l.OldLen > 0 {
+			s.labelOf(fl).rexmitOctets[d] += uint64(l.OldLen)
+		}
 	}
 	if s.seg.delta.Reset {
 		fl.flags |= flowReset
