@@ -82,6 +82,23 @@ const (
 	Server = wire.ToClient
 )
 
+// The states of RFC 9293 §3.3.2, and Untracked: an endpoint that every socket
+// has stopped.
+const (
+	Closed      = tcpfsm.Closed
+	Listen      = tcpfsm.Listen
+	SynSent     = tcpfsm.SynSent
+	SynReceived = tcpfsm.SynReceived
+	Established = tcpfsm.Established
+	FinWait1    = tcpfsm.FinWait1
+	FinWait2    = tcpfsm.FinWait2
+	CloseWait   = tcpfsm.CloseWait
+	Closing     = tcpfsm.Closing
+	LastAck     = tcpfsm.LastAck
+	TimeWait    = tcpfsm.TimeWait
+	Untracked   = tcpfsm.Untracked
+)
+
 // What is done about transport checksums.
 const (
 	ChecksumsLabel  = shard.ChecksumsLabel
@@ -121,6 +138,21 @@ const (
 	EndReleased = uevents.EndReleased
 	EndReused   = uevents.EndReused
 	EndShutdown = uevents.EndShutdown
+)
+
+// What the first packet of a flow was.
+const (
+	StartSYN       = uevents.StartSYN
+	StartSYNACK    = uevents.StartSYNACK
+	StartMidstream = uevents.StartMidstream
+	StartDatagram  = uevents.StartDatagram
+)
+
+// Why octets were given up.
+const (
+	GapAcknowledged = uevents.GapAcknowledged
+	GapBudget       = uevents.GapBudget
+	GapEnd          = uevents.GapEnd
 )
 
 // Whether repeated octets are the ones that came first.
