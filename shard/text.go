@@ -57,11 +57,8 @@ func (s *Shard) position(fl *flow, d wire.Dir) bool {
 	if !ok {
 		return false
 	}
-	plan := s.disp.Plan()
-	if !st.open {
-		if keep := plan.Keep[d] || s.cfg.Keep; keep {
-			s.arena.Retain(&st.stream, fl.id.Slot(), max(plan.History, s.cfg.History))
-		}
+	if plan := s.disp.Plan(); !st.open && plan.Keep[d] {
+		s.arena.Retain(&st.stream, fl.id.Slot(), plan.History)
 	}
 	p := &s.frame.Packet
 	before := fl.sent[d].octets
@@ -165,7 +162,7 @@ func (s *Shard) insert(fl *flow, d wire.Dir, seq wire.Seq, text []byte) {
 	st.touched = true
 	s.arena.Insert(&st.stream, fl.id.Slot(), off, text, &s.result)
 	st.moved(was)
-	s.noteRexmit(fl, d, &s.result.Rexmit)
+	s.noteRexmit(fl, &s.result.Rexmit)
 	if s.result.Refused.Why != buffers.ReasonNone {
 		if s.makeRoom(fl, d) {
 			return
@@ -188,17 +185,15 @@ func (s *Shard) makeRoom(fl *flow, d wire.Dir) bool {
 }
 
 // noteRexmit labels the flow by what a comparison found.
-func (s *Shard) noteRexmit(fl *flow, d wire.Dir, r *buffers.Rexmit) {
+func (s *Shard) noteRexmit(fl *flow, r *buffers.Rexmit) {
 	if r.Octets == 0 || s.seg.look.KeepAlive {
 		return
 	}
-	l := s.labelOf(fl)
-	l.rexmitOctets[d] += uint64(r.Octets)
 	switch r.Match() {
 	case buffers.MatchDiffers:
-		l.conflicts++
+		s.labelOf(fl).conflicts++
 	case buffers.MatchUnknown:
-		l.matchUnknown = true
+		s.labelOf(fl).matchUnknown = true
 	}
 }
 
@@ -211,7 +206,8 @@ func (s *Shard) raisePieces(d wire.Dir) {
 }
 
 // giveUp gives up the first hole of a side's stream that something is held
-// beyond, and reports false if there is none.
+// beyond, at the end of the flow also what is missing behind all that came, and
+// reports false if there is none.
 func (s *Shard) giveUp(fl *flow, d wire.Dir, why uevents.GapReason) bool {
 	if fl.pair == 0 || !fl.isTCP() {
 		return false
@@ -219,7 +215,11 @@ func (s *Shard) giveUp(fl *flow, d wire.Dir, why uevents.GapReason) bool {
 	st := s.side(fl, d)
 	was := st.stream.Next()
 	if !s.arena.Skip(&st.stream, fl.id.Slot(), &s.result) {
-		return false
+		end, missing := s.tail(fl, d)
+		if !missing || why != uevents.GapEnd {
+			return false
+		}
+		s.arena.SkipTo(&st.stream, fl.id.Slot(), end, &s.result)
 	}
 	st.moved(was)
 	gap := s.result.Gap
@@ -229,6 +229,21 @@ func (s *Shard) giveUp(fl *flow, d wire.Dir, why uevents.GapReason) bool {
 	s.disp.Queue(uevents.Occurrence{Kind: uevents.KindGap, Hook: uevents.PostTCP, Side: d, Off: gap.Off, A: gap.Len(), B: uint64(why)})
 	s.raisePieces(d)
 	return true
+}
+
+// tail returns up to which offset a side has sent octets, and whether some of
+// them are missing: up to its FIN, else up to what its peer has acknowledged.
+// There a single number may have been a FIN that missed us, and is not counted.
+func (s *Shard) tail(fl *flow, d wire.Dir) (end uint64, missing bool) {
+	st := s.side(fl, d)
+	certain := uint64(1)
+	seq, known := fl.conn.FIN(d)
+	if !known {
+		seq, known = fl.conn.SndUNA(d)
+		certain = 2
+	}
+	end, near := st.offset(seq)
+	return end, st.open && known && near && end >= st.stream.Next()+certain
 }
 
 // acked gives up a hole of the other side's stream that the sender has now
