@@ -21,16 +21,7 @@ func (s *Shard) Find(flow uevents.Flow, f uevents.Handler, reg uevents.Registrat
 // Each calls f with a Context of every flow, in no particular order. It must run
 // as a Request.
 func (s *Shard) Each(f uevents.Handler) {
-	for i := range s.slots {
-		for c := range s.slots[i].lists[:classReleased] {
-			for h := s.slots[i].lists[c].oldest; h != 0; {
-				fl := s.flows.At(h)
-				next := fl.newer
-				s.visit(h, fl, f, uevents.Registration{})
-				h = next
-			}
-		}
-	}
+	s.walk(func(h handle, fl *flow) { s.visit(h, fl, f, uevents.Registration{}) })
 }
 
 // visit calls f between two batches, as a handler of reg.

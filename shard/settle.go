@@ -31,10 +31,17 @@ func (s *Shard) adjust(h handle, fl *flow) {
 		if plan.Stopped[side] && fl.isTCP() {
 			fl.conn.Untrack(d)
 		}
-		if fl.pair != 0 && !plan.Reassemble[side] {
-			st := s.side(fl, d)
+		if fl.pair == 0 {
+			continue
+		}
+		switch st := s.side(fl, d); {
+		case !plan.Reassemble[side]:
 			s.arena.Close(&st.stream, fl.id.Slot())
 			st.open, st.touched = false, false
+		case plan.Keep[side] && st.open:
+			s.arena.Retain(&st.stream, fl.id.Slot(), plan.History)
+		case !plan.Keep[side]:
+			s.arena.Forget(&st.stream, fl.id.Slot())
 		}
 	}
 	if fl.pair != 0 && !plan.Reassemble[0] && !plan.Reassemble[1] {

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"math/bits"
 	"sync/atomic"
 
 	"github.com/mbox-stack/mbox/actors"
@@ -80,7 +81,7 @@ func New(cfg Config, snap *uevents.Snapshot) (*Shard, error) {
 		Requests: actors.NewMailbox[Request](requestsMax),
 		cfg:      cfg,
 		flows:    buffers.NewSlab[flow](0),
-		plans:    uevents.NewPlans(snap),
+		plans:    uevents.NewPlans(snap, uevents.Always{Keep: cfg.Keep, History: cfg.History}),
 		arena:    buffers.NewArena(cfg.Memory.arena()),
 		wheel:    newWheel(0),
 		pairs:    buffers.NewSlab[pair](0),
@@ -201,6 +202,29 @@ func (s *Shard) warmUp(frames []buffers.Frame) {
 	s.warmed += sum // so that the loads are not left out
 }
 
-// Update tells the shard of a change of sockets. It must run as a Request, or
-// before Run.
-func (s *Shard) Update(snap *uevents.Snapshot) { s.plans.Update(snap) }
+// Update tells the shard of a change of sockets. It must run as a Request. Flows
+// that nobody follows any more are released; sockets that want flows from before
+// them get those in their scope.
+func (s *Shard) Update(snap *uevents.Snapshot) {
+	joining := s.plans.Update(snap)
+	s.walk(func(h handle, fl *flow) {
+		for m := joining & snap.FlowMask(&fl.key, fl.client); m != 0; m &= m - 1 {
+			fl.plan = s.plans.With(fl.plan, uevents.Change{Kind: uevents.ChangeJoin, Socket: uint8(bits.TrailingZeros64(uint64(m)))})
+		}
+		s.adjust(h, fl)
+	})
+}
+
+// walk calls f with every flow that is not merely a mark. f may release it.
+func (s *Shard) walk(f func(handle, *flow)) {
+	for i := range s.slots {
+		for c := range s.slots[i].lists[:classReleased] {
+			for h := s.slots[i].lists[c].oldest; h != 0; {
+				fl := s.flows.At(h)
+				next := fl.newer
+				f(h, fl)
+				h = next
+			}
+		}
+	}
+}

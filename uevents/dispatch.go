@@ -24,11 +24,11 @@ type Dispatcher struct {
 	// changed says that the plan is not the one that prog came from: the steps
 	// that are left are checked against the new one.
 	changed bool
-	user    bool // a handler or filter is running
+	user    bool       // a handler or filter is running
 	one     [1]op      // the program of Call
 	other   Occurrence // of Call and of raised events, which are not queued
 	custom  Raised     // valid iff other is a raised event
-	lent    []byte // checked builds: the copy that handlers see
+	lent    []byte     // checked builds: the copy that handlers see
 }
 
 // NewDispatcher returns a dispatcher whose Context acts on engine.

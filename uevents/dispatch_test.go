@@ -267,7 +267,7 @@ func TestDispatchDoesNotAllocate(t *testing.T) {
 
 func BenchmarkRaise(b *testing.B) {
 	be := &bench{values: map[uint64]any{}}
-	be.plans = NewPlans(be.set.Snapshot())
+	be.plans = NewPlans(be.set.Snapshot(), Always{})
 	be.disp = NewDispatcher(be)
 	s, _ := be.set.Open(be, Stream, "")
 	n := 0

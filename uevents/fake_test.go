@@ -25,7 +25,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	b := &bench{t: t, values: map[uint64]any{}}
-	b.plans = NewPlans(b.set.Snapshot())
+	b.plans = NewPlans(b.set.Snapshot(), Always{})
 	b.disp = NewDispatcher(b)
 	return b
 }

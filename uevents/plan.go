@@ -93,7 +93,7 @@ func (p *Plan) Registrations() []Registration {
 }
 
 // compile makes the plan of a key under a snapshot.
-func (s *Snapshot) compile(key planKey, local []*registration) *Plan {
+func (s *Snapshot) compile(key planKey, local []*registration, always Always) *Plan {
 	p := &Plan{key: key, private: len(local) > 0, Sockets: key.sockets & (s.stream | s.raw)}
 	on, off := decodeChanges(key.changes)
 	var regs []*registration
@@ -117,7 +117,7 @@ func (s *Snapshot) compile(key planKey, local []*registration) *Plan {
 			p.compileHook(regs, hook, wire.Dir(side))
 		}
 	}
-	p.compileNeeds(s)
+	p.compileNeeds(s, always)
 	return p
 }
 
@@ -182,7 +182,10 @@ func emit(prog program, d *definition, nodes map[*definition][]*definition, call
 }
 
 // compileNeeds derives what must be done for a flow from what is asked of it.
-func (p *Plan) compileNeeds(s *Snapshot) {
+func (p *Plan) compileNeeds(s *Snapshot, always Always) {
+	if always.Keep {
+		p.History = max(p.History, always.History)
+	}
 	for side := range p.Reassemble {
 		var need Mask
 		for m := p.Sockets &^ p.key.stopped[side]; m != 0; m &= m - 1 {
@@ -196,7 +199,7 @@ func (p *Plan) compileNeeds(s *Snapshot) {
 		}
 		p.Reassemble[side] = need != 0
 		d := wire.Dir(side)
-		if p.Wants(KindRexmit, PreTCP, d) || p.Wants(KindRexmit, PostTCP, d) {
+		if always.Keep || p.Wants(KindRexmit, PreTCP, d) || p.Wants(KindRexmit, PostTCP, d) {
 			p.Reassemble[side], p.Keep[side] = true, true // to compare with what came first
 		}
 		p.Keep[side] = p.Keep[side] && p.Reassemble[side]

@@ -27,6 +27,7 @@ const (
 	ChangeReassemble                   // octets of a side are put in order for the socket
 	ChangePlain                        // they are not
 	ChangeRelease                      // the socket lets go of the flow
+	ChangeJoin                         // the socket takes part, though it came after the flow
 )
 
 // PlanID is a handle of a plan within one Plans.
@@ -37,6 +38,7 @@ type PlanID uint32
 // usable; one goroutine may use it.
 type Plans struct {
 	snap    *Snapshot
+	always  Always
 	plans   []*Plan // nil: free
 	local   [][]*registration
 	free    []PlanID
@@ -54,9 +56,15 @@ type move struct {
 	change Change
 }
 
+// Always is what is wanted of every flow, whatever sockets ask for.
+type Always struct {
+	Keep    bool   // streams stay readable until acknowledged
+	History uint64 // octets that stay readable longer; valid iff Keep
+}
+
 // NewPlans returns plans under a snapshot.
-func NewPlans(snap *Snapshot) *Plans {
-	return &Plans{snap: snap, byKey: map[planKey]PlanID{}, byMask: map[Mask]PlanID{}, moves: map[move]PlanID{}}
+func NewPlans(snap *Snapshot, always Always) *Plans {
+	return &Plans{snap: snap, always: always, byKey: map[planKey]PlanID{}, byMask: map[Mask]PlanID{}, moves: map[move]PlanID{}}
 }
 
 // At returns the plan. It is valid until Update.
@@ -84,7 +92,7 @@ func (t *Plans) intern(key planKey) PlanID {
 	if id, ok := t.byKey[key]; ok {
 		return id
 	}
-	id := t.add(t.snap.compile(key, nil), nil)
+	id := t.add(t.snap.compile(key, nil, t.always), nil)
 	t.byKey[key] = id
 	return id
 }
@@ -122,7 +130,7 @@ func (t *Plans) With(id PlanID, c Change) PlanID {
 	}
 	key := old.key.with(c)
 	t.Release(id)
-	return t.add(t.snap.compile(key, local), local)
+	return t.add(t.snap.compile(key, local, t.always), local)
 }
 
 // Release gives back the plan of a flow that has ended. Shared plans stay.
@@ -134,9 +142,10 @@ func (t *Plans) Release(id PlanID) {
 }
 
 // Update compiles every plan again for sockets that have changed; handles stay
-// valid. Sockets that ask for existing flows join all plans of flows.
-func (t *Plans) Update(snap *Snapshot) {
-	joined := snap.existing &^ t.snap.existing
+// valid. It returns the sockets that ask for flows from before them: whoever has
+// the flows lets them join those in their scope.
+func (t *Plans) Update(snap *Snapshot) (joining Mask) {
+	joining = snap.existing &^ t.snap.existing
 	t.snap, t.hasLast = snap, false
 	clear(t.moves)
 	clear(t.byMask)
@@ -145,14 +154,12 @@ func (t *Plans) Update(snap *Snapshot) {
 		if p == nil {
 			continue
 		}
-		if p.Sockets&snap.raw == 0 {
-			p.key.sockets |= joined
-		}
-		t.plans[id] = snap.compile(p.key, t.local[id])
+		t.plans[id] = snap.compile(p.key, t.local[id], t.always)
 		if !t.plans[id].private {
 			t.byKey[p.key] = PlanID(id)
 		}
 	}
+	return joining
 }
 
 // with returns the key after a change.
@@ -174,6 +181,8 @@ func (k planKey) with(c Change) planKey {
 		k.stream[side] &^= bit
 	case ChangeRelease:
 		k.sockets &^= bit
+	case ChangeJoin:
+		k.sockets |= bit
 	}
 	return k
 }
