@@ -237,6 +237,10 @@ func (s *Shard) look() {
 	p := &s.frame.Packet
 	fl, d := s.fl, s.seg.dir
 	if bad := s.checksumBad(); bad && s.cfg.Checksums == ChecksumsVerify {
+		if s.seg.begins {
+			s.startsNone(FateChecksum)
+			return
+		}
 		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindAnomaly, Hook: uevents.PostTCP, Side: d, A: uint64(tcpfsm.ChecksumInvalid)})
 		s.stats.Raised++
 		s.fate(FateChecksum)
@@ -274,15 +278,21 @@ func (s *Shard) checksumBad() bool {
 	return true
 }
 
+// startsNone ends the work on a flow's first packet, which reached nobody: then
+// it is no flow's.
+func (s *Shard) startsNone(why Fate) {
+	s.fate(why)
+	s.remove(s.cur, s.fl)
+	s.stage = stageDone
+}
+
 // step shows the packet to both endpoints, counts it, and raises what has
 // changed about the connection.
 func (s *Shard) step() {
 	fl, d := s.fl, s.seg.dir
 	p := &s.frame.Packet
 	if s.seg.dropped && s.seg.begins {
-		s.fate(FateVerdict) // it starts no flow
-		s.remove(s.cur, fl)
-		s.stage = stageDone
+		s.startsNone(FateVerdict)
 		return
 	}
 	begins := s.seg.begins
