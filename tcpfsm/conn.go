@@ -147,7 +147,7 @@ func (c *Conn) step(sent, received *wire.Segment, d wire.Dir, r Rules) (Delta, L
 	d &= 1
 	t := turn{c: c, snd: &c.ends[d], rcv: &c.ends[d.Reverse()], seg: sent, dir: d, rules: r}
 	if c.origin == 0 {
-		c.begin(sent, d)
+		t.delta.Anomalies = c.begin(sent, d)
 	} else if t.renews() {
 		t.look.Renews = true
 	}
@@ -170,7 +170,7 @@ func (c *Conn) step(sent, received *wire.Segment, d wire.Dir, r Rules) (Delta, L
 // been sent by an endpoint that was CLOSED to one that is taken for a listener;
 // a SYN,ACK answers a SYN; what is closed by a RST was never seen alive; and
 // everything else is sent within a connection.
-func (c *Conn) begin(seg *wire.Segment, d wire.Dir) {
+func (c *Conn) begin(seg *wire.Segment, d wire.Dir) (lone Anomalies) {
 	snd, rcv := &c.ends[d], &c.ends[d.Reverse()]
 	_, how := Orient(seg)
 	c.origin = origin(how) + 1
@@ -181,10 +181,12 @@ func (c *Conn) begin(seg *wire.Segment, d wire.Dir) {
 		snd.state, rcv.state = SynReceived, SynSent
 	case seg.Flags.Has(wire.RST):
 		snd.state, rcv.state = Closed, Closed
+		lone.add(RSTButNoSession)
 	default:
 		snd.state, rcv.state = Established, Established
 	}
 	snd.shift, rcv.shift = wscaleMax, wscaleMax
+	return lone
 }
 
 // settle draws the conclusions that concern both endpoints.

@@ -237,7 +237,7 @@ func (t *turn) answered(first bool) {
 	switch {
 	case snd.rcvNXT.Less(ack):
 		snd.rcvNXT = ack
-	case first && ack.Less(snd.rcvNXT) && rcv.has(factSYNText):
+	case first && ack.Less(snd.rcvNXT) && snd.rcvNXT == rcv.sndNXT && !rcv.has(factAcked) && rcv.holes == 0:
 		t.strange(SynackTFODataIgnored)
 		snd.rcvNXT = ack
 		rcv.lose(span{ack, rcv.sndNXT}, ack, ack)
@@ -267,7 +267,7 @@ func (t *turn) receivedSYN() {
 	case Listen, SynSent:
 		t.told.add(rcvSYN)
 	case Closed:
-		if t.snd.state == SynSent {
+		if t.snd.state == SynSent && !t.rcv.any(factAcked|factFIN) {
 			t.rcv.restart()
 			t.told.add(rcvSYN)
 		}
