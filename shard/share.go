@@ -24,7 +24,9 @@ type Commons struct {
 
 // commonsMargin is what streams can take up between two steps, which are at most
 // a megabyte of input apart, and as much again for the answer's delay: pressure
-// is declared that much before the pool is spent.
+// is declared that much before the pool is spent. A pool smaller than twice that
+// keeps half of itself free: with less to deal out than that, a stream with a
+// single hole would be pressed.
 const commonsMargin = 8 << 20
 
 // NewCommons returns a pool for a number of shards. With live set a shard never
@@ -99,7 +101,7 @@ func (c *Commons) decide(all []Usage) Grants {
 	for _, u := range all {
 		used += u.Octets - c.floor
 	}
-	room := c.pool - min(c.pool, commonsMargin)
+	room := c.pool - min(c.pool/2, commonsMargin)
 	if used <= room {
 		return Grants{}
 	}
