@@ -113,10 +113,10 @@ func (c *Conn) Phase() Phase {
 	switch {
 	case c.marks&markOver != 0:
 		return PhaseClosed
-	case a.facts&b.facts&factSeen == 0 && c.origin != origin(StartSYN)+1:
-		return PhaseOneSided
 	case (a.facts|b.facts)&factFIN != 0:
 		return PhaseClosing
+	case a.facts&b.facts&factSeen == 0 && c.origin != origin(StartSYN)+1:
+		return PhaseOneSided
 	case a.rising() || b.rising():
 		return PhaseEmbryonic
 	case a.facts&b.facts&factSeen == 0:
