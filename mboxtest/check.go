@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,17 +66,14 @@ func (s *Script) ways(t testing.TB) []how {
 }
 
 // shifts returns shifts of sequence numbers by which each segment in turn is the
-// one at which they wrap around: its last octet, SYN or FIN has the largest
-// number there is, and, once for each segment with text, an octet within.
+// one at which its direction's numbers wrap around: its last octet, SYN or FIN has
+// the largest number there is, and, once for each segment with text, an octet
+// within. Both directions wrap around in the same play.
 func (s *Script) shifts(r *rand.Rand) []shift {
-	all := []shift{{1 << 31, 1 << 31}, {wire.Seq(r.Uint32()), wire.Seq(r.Uint32())}}
-	known := map[shift]bool{}
-	add := func(d wire.Dir, to wire.Seq) {
-		var sh shift
-		sh[d] = -to
-		if !known[sh] {
-			known[sh] = true
-			all = append(all, sh)
+	var of [2][]wire.Seq
+	add := func(d wire.Dir, zero wire.Seq) {
+		if !slices.Contains(of[d], -zero) {
+			of[d] = append(of[d], -zero)
 		}
 	}
 	for i := range s.lines {
@@ -94,6 +92,16 @@ func (s *Script) shifts(r *rand.Rand) []shift {
 		if l.len > 1 {
 			add(l.dir, l.tcp.Seq.Add(uint32(1+r.IntN(l.len-1))))
 		}
+	}
+	all := []shift{{1 << 31, 1 << 31}}
+	for i := range max(len(of[0]), len(of[1])) {
+		sh := shift{wire.Seq(r.Uint32()), wire.Seq(r.Uint32())}
+		for d := range of {
+			if i < len(of[d]) {
+				sh[d] = of[d][i]
+			}
+		}
+		all = append(all, sh)
 	}
 	return all
 }
@@ -127,6 +135,9 @@ func CheckAll(t *testing.T, pattern string) {
 		t.Fatalf("no transcripts at %s (%v)", pattern, err)
 	}
 	for _, p := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(p), ".txt"), func(t *testing.T) { Check(t, p) })
+		t.Run(strings.TrimSuffix(filepath.Base(p), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			Check(t, p)
+		})
 	}
 }
