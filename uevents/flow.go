@@ -49,6 +49,9 @@ func (f Flow) Client() netip.AddrPort { return f.Key.Endpoint(f.client) }
 // Server returns the server's address and port.
 func (f Flow) Server() netip.AddrPort { return f.Key.Endpoint(f.client ^ 1) }
 
+// Endpoint returns the address and port of the side that sends in direction side.
+func (f Flow) Endpoint(side wire.Dir) netip.AddrPort { return f.Key.Endpoint(f.client ^ uint8(side&1)) }
+
 // ClientIndex returns which endpoint of Key is the client: 0 or 1.
 func (f Flow) ClientIndex() uint8 { return f.client }
 
