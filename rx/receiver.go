@@ -163,7 +163,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	defer stop()
 	var c Chunk
 	var err error
-	for err == nil && !r.sated() {
+	for err == nil && !r.sated() && ctx.Err() == nil {
 		err = r.src.Next(&c)
 		r.take(&c)
 	}
