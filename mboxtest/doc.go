@@ -16,7 +16,15 @@
 // the whole transcript. The columns behind the bars may be left out where only
 // the segments matter (Run); Check wants them.
 //
-//	transcript ──Parse──▶ Script ──frames──▶ Stack ──events──▶ Script.String
+//	Talk ──String──▶ transcript ──Parse──▶ Script ──Source──▶ Stack ──▶ handlers
+//
+// To test handlers takes a stack with the handlers on it and one call:
+//
+//	talk := new(mboxtest.Talk).Open().Send(mbox.Client, "GET /").Close(mbox.Client)
+//	mboxtest.Run(t, stack, talk.String())
+//
+// A directory of transcripts is checked by CheckAll; go test -rewrite writes what
+// happened into them, to be read before it is committed.
 //
 // # Segments
 //

@@ -20,9 +20,6 @@ func (l *line) options(fields []string) error {
 			return fmt.Errorf("%s: %w", f, err)
 		}
 	}
-	if l.data != nil {
-		l.len = len(l.data)
-	}
 	return nil
 }
 
@@ -37,7 +34,7 @@ func (l *line) option(name, arg string) (err error) {
 	case "data":
 		var s string
 		if s, err = strconv.Unquote(arg); err == nil {
-			l.data = []byte(s)
+			l.data = append([]byte{}, s...)
 		}
 		return err
 	case "text":

@@ -91,7 +91,7 @@ func (l *line) split(raw string) {
 		return
 	}
 	quoted := false
-	for i := range raw {
+	for i := range len(raw) {
 		quoted = quoted != isQuote(raw, i)
 		if raw[i] == '|' && !quoted {
 			states, events, _ := strings.Cut(raw[i+1:], "|")
@@ -102,9 +102,11 @@ func (l *line) split(raw string) {
 	}
 }
 
-// isQuote reports whether a quoted part begins or ends at s[i].
+// isQuote reports whether a quoted part begins or ends at s[i]: there is a
+// quotation mark behind an even number of backslashes.
 func isQuote(s string, i int) bool {
-	return s[i] == '"' && (i == 0 || s[i-1] != '\\')
+	before := strings.TrimRight(s[:i], `\`)
+	return s[i] == '"' && (i-len(before))%2 == 0
 }
 
 // ParseFile reads a transcript from a file.
@@ -194,6 +196,12 @@ func (l *line) check(s *Script) error {
 	if l.kind != kindSegment && l.kind != kindUDP {
 		return nil
 	}
+	if l.data != nil && l.len != len(l.data) {
+		return fmt.Errorf("%d octets of text, but data=... has %d", l.len, len(l.data))
+	}
+	if l.cut >= 0 && l.frag.octets > 0 {
+		return fmt.Errorf("what comes in fragments is not cut")
+	}
 	if l.len > textMax {
 		return fmt.Errorf("%d octets of text: at most %d fit", l.len, textMax)
 	}
@@ -250,24 +258,34 @@ func (l *line) readSegment(f []string) error {
 		return fmt.Errorf("SEG.ACK: %w", err)
 	}
 	l.tcp.Seq, l.tcp.Ack = wire.Seq(seq), wire.Seq(ack)
-	if f[4] != "-" {
-		if err := number(&l.len, f[4]); err != nil {
-			return err
-		}
-	}
-	return l.options(f[5:])
+	return l.readText(f[4], f[5:])
 }
 
 func (l *line) readDatagram(f []string) error {
 	if err := l.direction(f[0]); err != nil {
 		return err
 	}
-	if f[2] != "-" {
-		if err := number(&l.len, f[2]); err != nil {
+	return l.readText(f[2], f[3:])
+}
+
+// readText reads the number of octets, or "-" where data=... tells it, and what
+// stands behind it.
+func (l *line) readText(octets string, options []string) error {
+	if octets != "-" {
+		if err := number(&l.len, octets); err != nil {
 			return err
 		}
 	}
-	return l.options(f[3:])
+	if err := l.options(options); err != nil {
+		return err
+	}
+	if octets == "-" {
+		if l.data == nil {
+			return fmt.Errorf("\"-\" octets of text, and no data=...")
+		}
+		l.len = len(l.data)
+	}
+	return nil
 }
 
 func (l *line) readICMP(f []string) error {
@@ -309,13 +327,17 @@ func number(to *int, s string) error {
 	return nil
 }
 
+// waitMax is the longest time between two lines: times are counted in 64 bits of
+// nanoseconds, and a transcript has few lines that wait so long.
+const waitMax = 366 * 24 * time.Hour
+
 func duration(to *time.Duration, s string) error {
 	d, err := time.ParseDuration(strings.TrimPrefix(s, "+"))
 	if err != nil {
 		return err
 	}
-	if d < 0 {
-		return fmt.Errorf("time goes forward: %s", s)
+	if d < 0 || d > waitMax {
+		return fmt.Errorf("time goes forward, by a year at most: not by %s", s)
 	}
 	*to += d
 	return nil
