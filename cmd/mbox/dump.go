@@ -112,6 +112,19 @@ func (o *options) settings() string {
 	if o.history > 0 {
 		fmt.Fprintf(&b, ": history %d\n", uint64(o.history))
 	}
+	if o.idle.given {
+		t := o.timeouts()
+		for _, f := range []struct {
+			name string
+			d    time.Duration
+		}{{"embryonic", t.Embryonic}, {"established", t.Established}, {"closing", t.Closing}, {"closed", t.Closed}, {"datagram", t.Datagram}} {
+			text := f.d.String()
+			if f.d == mbox.Never {
+				text = "never"
+			}
+			fmt.Fprintf(&b, ": timeout %s %s\n", f.name, text)
+		}
+	}
 	return b.String()
 }
 

@@ -42,7 +42,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer context.AfterFunc(ctx, stop)()
 
 	p := &program{stdout: stdout, stderr: stderr}
-	root := p.root()
+	root := p.root(args)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

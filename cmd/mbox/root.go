@@ -13,8 +13,8 @@ import (
 // version is that of the module. It is semantic.
 const version = "0.1.0"
 
-// root returns the command that holds all others.
-func (p *program) root() *cobra.Command {
+// root returns the command that holds all others. args are what it will be asked.
+func (p *program) root(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mbox",
 		Short: "Follow the connections of a network capture",
@@ -37,7 +37,12 @@ input gives the same output, octet for octet, on any number of CPUs.`,
 		SuggestionsMinimumDistance: 2,
 	}
 	root.SetVersionTemplate("mbox {{.Version}}\n")
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if cmd == root && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+			return noCommand(root, args) // a mistyped command, whose flags are not ours
+		}
+		return flagError(err)
+	})
 	root.AddCommand(p.flows(), p.events(), p.streams(), p.dump(), p.bench(), p.demo())
 	return root
 }
@@ -85,7 +90,7 @@ var foreign = map[string]string{
 }
 
 // flagError explains a flag that is wrong.
-func flagError(_ *cobra.Command, err error) error {
+func flagError(err error) error {
 	_, name, ok := strings.Cut(err.Error(), "unknown shorthand flag: '")
 	if ok && len(name) > 0 {
 		if hint := foreign["-"+name[:1]]; hint != "" {

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/mbox-stack/mbox/internal/traffic"
+)
+
+// rewriting reports whether testdata is to be rewritten with what is printed, to
+// be read in review: the flag -rewrite, which package mboxtest has.
+func rewriting() bool { return flag.Lookup("rewrite").Value.String() == "true" }
+
+// asProgram has the test binary be mbox, for what only a process can show.
+const asProgram = "MBOX_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// result is what a run of the program did.
+type result struct {
+	status         int
+	stdout, stderr string
+}
+
+// runArgs runs the program in this process.
+func runArgs(args ...string) result {
+	var stdout, stderr bytes.Buffer
+	status := run(args, &stdout, &stderr)
+	return result{status, stdout.String(), stderr.String()}
+}
+
+// must runs the program and expects it to succeed without a word on standard
+// error. It returns what it printed.
+func must(t *testing.T, args ...string) string {
+	t.Helper()
+	r := runArgs(args...)
+	if r.status != statusOK || r.stderr != "" {
+		t.Fatalf("mbox %s: status %d, %s", strings.Join(args, " "), r.status, r.stderr)
+	}
+	return r.stdout
+}
+
+// writeCapture writes a stream of frames to a file and returns its name.
+func writeCapture(t *testing.T, s traffic.Stream) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "t.pcap")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := traffic.WriteCapture(f, s, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// writeFile writes a file and returns its name.
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestUsage: what is wrong about a command line is said in one line, with
+// status 2, and nothing is printed.
+func TestUsage(t *testing.T) {
+	demo := writeCapture(t, traffic.NewDemo())
+	for _, c := range []struct{ args, want string }{
+		{"flows", "mbox: nothing to read: -r FILE names a capture, - is standard input"},
+		{"flows --no-such", "mbox: unknown flag: --no-such"},
+		{"flows -i eth0", "mbox: unknown flag -i: captures are read with -r FILE"},
+		{"flows -X", "mbox: unknown flag -X: mbox dump shows each segment"},
+		{"flwos -r x", "mbox: unknown command \"flwos\"; did you mean flows?"},
+		{"flows -r DEMO --format xml", `mbox: invalid argument "xml" for "--format" flag: must be one of table, jsonl, csv`},
+		{"flows -r DEMO --checksums maybe", "must be one of label, auto, verify, off"},
+		{"flows -r DEMO --memory 12parsecs", "must be a number of octets such as"},
+		{"flows -r DEMO --memory 1KiB", "mbox: bad config: Memory is 1024 octets: must be at least"},
+		{"flows -r DEMO --idle-timeout -3s", "must be a duration such as"},
+		{"flows -r DEMO --shards 1000", "mbox: bad config: Shards is 1000"},
+		{"flows -r DEMO --key mpls", "mbox: --key mpls: must be vlan, tunnel or both"},
+		{"flows -r DEMO --policy windows95", "must be one of first, last"},
+		{"flows -r DEMO --profile soul", "must be one of cpu, mem"},
+		{"flows -r DEMO tcp prt 80", `mbox: bad filter: column 5: "prt"`},
+		{"flows -r DEMO --filter (tcp", "mbox: bad filter: column"},
+		{"events -r DEMO --on birth", "mbox: --on birth: no such event; there are all, packet,"},
+		{"dump -r DEMO --flow tcp[13]=2", "mbox: bind: a stream socket's scope"},
+		{"streams -r DEMO", "mbox: streams: nowhere to write to: -d DIR"},
+		{"bench -r DEMO --idle-timeout 0", "mbox: bench: --idle-timeout 0"},
+		{"bench -r DEMO -w x", "mbox: bench: -w"},
+		{"bench -r DEMO --turns -1", "mbox: bench: --turns"},
+		{"demo now", `mbox: demo: takes no arguments, and got "now"`},
+	} {
+		r := runArgs(strings.Fields(strings.ReplaceAll(c.args, "DEMO", demo))...)
+		if r.status != statusUsage || r.stdout != "" || !strings.HasPrefix(r.stderr, "mbox: ") ||
+			!strings.Contains(r.stderr, c.want) || strings.Count(r.stderr, "\n") != 1 {
+			t.Errorf("mbox %s: status %d, %q on standard output, and\n%swant status 2 and one line with\n%s", c.args, r.status, r.stdout, r.stderr, c.want)
+		}
+	}
+}
+
+// TestBadInput: what is wrong about a file is said in one line, with status 1.
+func TestBadInput(t *testing.T) {
+	demo := writeCapture(t, traffic.NewDemo())
+	whole, err := os.ReadFile(demo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := writeFile(t, "empty", "")
+	text := writeFile(t, "text", "dear diary\n")
+	cut := writeFile(t, "cut.pcap", string(whole[:len(whole)-7]))
+	odd := bytes.Clone(whole[:24+16+60])
+	odd[20] = 147 // the first of the link types that are for private use
+	link := writeFile(t, "link.pcap", string(odd))
+	full := t.TempDir()
+	if err := os.WriteFile(filepath.Join(full, "there"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args, want string
+		records    bool // those before the damage are printed
+	}{
+		{"flows -r /no/such/file", "mbox: /no/such/file: no such file or directory", false},
+		{"flows -r " + filepath.Dir(empty), "is a directory, not a capture", false},
+		{"flows -r " + empty, "the file is empty", false},
+		{"flows -r " + text, "not a capture at octet 0", false},
+		{"flows -r " + link, "link type 147 is not supported", false},
+		{"flows -r " + cut, "cut short at octet", true},
+		{"flows --format csv -r " + cut, "cut short at octet", true},
+		{"events -r " + cut, "cut short at octet", true},
+		{"dump -r " + cut, "cut short at octet", true},
+		{"bench -r " + cut, "cut short at octet", false},
+		{"flows -r " + demo + " --config /no/such/file", "mbox: open /no/such/file: no such file", false},
+		{"flows -r " + demo + " -w /no/such/dir/w.pcapng", "mbox: open /no/such/dir/w.pcapng.part: no such file", false},
+		{"streams -r " + demo + " -d " + full, "the folder is not empty (there)", false},
+		{"streams -r " + demo + " -d " + empty, "not a directory", false},
+	} {
+		r := runArgs(strings.Fields(c.args)...)
+		if r.status != statusInput || (r.stdout != "") != c.records || !strings.HasPrefix(r.stderr, "mbox: ") ||
+			!strings.Contains(r.stderr, c.want) || strings.Count(r.stderr, "\n") != 1 {
+			t.Errorf("mbox %s: status %d, %d octets on standard output, and\n%swant status 1 and one line with\n%s", c.args, r.status, len(r.stdout), r.stderr, c.want)
+		}
+	}
+}
+
+// TestHelp: a bare mbox, --help and --version succeed.
+func TestHelp(t *testing.T) {
+	for args, want := range map[string]string{
+		"":                           "mbox flows -r trace.pcap",
+		"--version":                  "mbox " + version + " (go",
+		"help streams":               "as tcpflow names them",
+		"flows --help":               "\nCommon flags:\n  -r, --read FILE",
+		"completion bash":            "__start_mbox",
+		"__complete flows --policy=": "old-linux",
+	} {
+		r := runArgs(strings.Fields(args)...)
+		if r.status != statusOK || !strings.Contains(r.stdout, want) {
+			t.Errorf("mbox %s: status %d, %q not in\n%s", args, r.status, want, r.stdout)
+		}
+	}
+}
+
+// gone is an output whose reader has gone.
+type gone struct{ left int }
+
+func (g *gone) Write(b []byte) (int, error) {
+	if g.left--; g.left < 0 {
+		return 0, &os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}
+	}
+	return len(b), nil
+}
+
+// TestReaderGone: nobody is told that the reader of the output has gone.
+func TestReaderGone(t *testing.T) {
+	demo := writeCapture(t, traffic.NewDemo())
+	for _, args := range []string{"flows", "flows --format csv", "flows --format jsonl", "events --on all", "dump"} {
+		for left := range 2 {
+			var stderr bytes.Buffer
+			if status := run(append(strings.Fields(args), "-r", demo), &gone{left}, &stderr); status != statusOK || stderr.Len() > 0 {
+				t.Errorf("%s: status %d, %s", args, status, &stderr)
+			}
+		}
+	}
+}
