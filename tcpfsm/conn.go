@@ -157,6 +157,7 @@ func (c *Conn) step(sent, received *wire.Segment, d wire.Dir, r Rules) (Delta, L
 		t.received(received)
 	} else {
 		t.lost()
+		t.look.Text = Ignore
 	}
 	c.settle(&t)
 	t.look.Anomalies = t.delta.Anomalies

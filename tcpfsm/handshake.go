@@ -49,7 +49,7 @@ func (t *turn) sentSYN() {
 		t.repeated(RexmitSYN)
 		snd.set(factSYN)
 	case t.late():
-		snd.set(factSYN)
+		t.join(factSYN)
 	case t.unopened():
 		if snd.state == SynReceived {
 			t.strange(FourWayHandshake)
@@ -90,7 +90,7 @@ func (t *turn) sentSYNACK() {
 		snd.set(factSYNACK)
 		t.delta.Anomalies |= snd.apply(1 << sndSYNACK)
 	case t.late():
-		snd.set(factSYNACK)
+		t.join(factSYNACK)
 	case t.unopened():
 		t.open(factSYNACK, sndSYNACK)
 		if !t.ackOK {
@@ -182,25 +182,28 @@ func (t *turn) open(what facts, news signal) {
 }
 
 // late reports whether the SYN belongs before what the sender has been seen, or
-// said by its peer, to have sent: it was captured late. Then it is taken.
+// is said by its peer, to have sent: it was captured late.
 func (t *turn) late() bool {
-	snd, rcv, start := t.snd, t.rcv, t.seg.TextSeq()
+	snd, start := t.snd, t.seg.TextSeq()
 	switch {
 	case snd.hasISS():
 		return false
 	case snd.has(factSeen):
-		if snd.start != start || snd.has(factFar) {
-			return false
-		}
-	case !snd.has(factKnown) || snd.sndNXT.Less(start) || start.Add(t.seg.Len).Less(snd.sndNXT):
-		return false
-	default:
-		snd.set(factSeen)
-		snd.start = start
-		snd.unseenFrom(start, rcv.rcvNXT)
+		return snd.start == start && !snd.has(factFar)
 	}
+	return snd.has(factKnown) && start.LessEq(snd.sndNXT) && snd.sndNXT.LessEq(start.Add(t.seg.Len))
+}
+
+// join puts a late SYN or SYN,ACK where it belongs. It is no news to anybody.
+func (t *turn) join(what facts) {
+	snd := t.snd
+	if !snd.has(factSeen) {
+		snd.set(factSeen)
+		snd.start = t.seg.TextSeq()
+		snd.unseenFrom(snd.start, t.rcv.rcvNXT)
+	}
+	snd.set(what)
 	t.own()
-	return true
 }
 
 // elsewhere keeps a SYN that does not belong to the connection in mind, in case

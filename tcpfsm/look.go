@@ -25,7 +25,7 @@ type Text uint8
 const (
 	Take        Text = iota // all of it
 	TakeTrimmed             // Look.TakeOff and TakeLen say which part
-	Ignore                  // none of it
+	Ignore                  // none of it; also said of what is dropped
 )
 
 // Look says what a segment is, seen from before either endpoint has changed.
