@@ -5,8 +5,9 @@ import "github.com/mbox-stack/mbox/wire"
 // Advance is Look and Step at once, for callers that have nothing to do in
 // between: what the segment was, and what it changed. A segment that Look would
 // call Renews must not come here.
-func (c *Conn) Advance(sent, received *wire.Segment, d wire.Dir, r Rules) (Delta, Look) {
-	return c.step(sent, received, d, r)
+func (c *Conn) Advance(sent, received *wire.Segment, d wire.Dir, r Rules) (delta Delta, look Look) {
+	c.step(&delta, &look, sent, received, d, r)
+	return delta, look
 }
 
 // AdvancePlain is Advance for what nearly all segments are: the next one in

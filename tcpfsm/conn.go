@@ -74,7 +74,8 @@ func (c *Conn) Step(sent, received *wire.Segment, d wire.Dir, r Rules) (delta De
 		delta.Acked = c.stepPlain(sent, d)
 		return delta
 	}
-	delta, _ = c.step(sent, received, d, r)
+	var look Look
+	c.step(&delta, &look, sent, received, d, r)
 	return delta
 }
 
@@ -83,12 +84,13 @@ var bothEstablished = [2]State{Established, Established}
 
 // Look says what seg, travelling in direction d, would be if it were shown to
 // Step now and arrived as it is. It changes nothing.
-func (c *Conn) Look(seg *wire.Segment, d wire.Dir, r Rules) Look {
+func (c *Conn) Look(seg *wire.Segment, d wire.Dir, r Rules) (look Look) {
 	if c.plain(seg, d) {
-		return Look{TakeLen: seg.Len}
+		look.TakeLen = seg.Len
+		return look
 	}
-	trial := *c
-	_, look := trial.step(seg, seg, d, r)
+	trial, delta := *c, Delta{}
+	trial.step(&delta, &look, seg, seg, d, r)
 	return look
 }
 
@@ -142,10 +144,11 @@ func tsMask(f facts) uint32 {
 	return -uint32(f / factTSRecent & 1)
 }
 
-// step is Step for any segment; it also returns what Look would have said.
-func (c *Conn) step(sent, received *wire.Segment, d wire.Dir, r Rules) (Delta, Look) {
+// step is Step for any segment. It leaves what Step returns in delta and what
+// Look would have in look; both must be zero.
+func (c *Conn) step(delta *Delta, look *Look, sent, received *wire.Segment, d wire.Dir, r Rules) {
 	d &= 1
-	t := turn{c: c, snd: &c.ends[d], rcv: &c.ends[d.Reverse()], seg: sent, dir: d, rules: r}
+	t := turn{c: c, snd: &c.ends[d], rcv: &c.ends[d^1], seg: sent, dir: d, rules: r, delta: delta, look: look}
 	if c.origin == 0 {
 		t.delta.Anomalies = c.begin(sent, d)
 	} else if t.renews() {
@@ -162,9 +165,8 @@ func (c *Conn) step(sent, received *wire.Segment, d wire.Dir, r Rules) (Delta, L
 	c.settle(&t)
 	t.look.Anomalies = t.delta.Anomalies
 	if t.look.Renews {
-		t.look = Look{Renews: true}
+		*t.look = Look{Renews: true}
 	}
-	return t.delta, t.look
 }
 
 // begin gives the endpoints the states that the first segment proves. A SYN has
