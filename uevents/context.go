@@ -119,6 +119,10 @@ func (c *Context) Hook() Hook { return c.now.Hook }
 // in: the packet's sender, the stream's sender, the endpoint that changed.
 func (c *Context) Side() wire.Dir { return c.now.Side }
 
+// Sender returns the endpoint that has sent the packet at hand. Side may be the
+// other one: an acknowledgement can make the octets of its receiver available.
+func (c *Context) Sender() wire.Dir { return c.sender }
+
 // Socket returns the socket whose handler is running, nil in a filter.
 func (c *Context) Socket() *Socket {
 	if c.reg == nil {
