@@ -31,6 +31,8 @@ var floors = map[string]int{
 	"": 5, // the root package, mbox
 
 	"mboxtest":              6,
+	"adapter/assembler":     6,
+	"internal/witness":      6,
 	"perf/internal/measure": 6,
 
 	"internal/tidy": 9,
