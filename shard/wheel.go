@@ -59,6 +59,7 @@ type timerPlace struct{ head handle }
 // any of a higher one.
 type wheel struct {
 	now    tick
+	quiet  tick // no timer is due before it: what most looks need to know
 	nodes  *buffers.Slab[timer]
 	bitmap [wheelLevels]uint64
 	places [wheelLevels][wheelPlaces]timerPlace
@@ -93,6 +94,7 @@ func (w *wheel) link(h handle) {
 	assert.That(level < wheelLevels, "a deadline is within the wheel's reach")
 	w.push(&w.places[level][slot], h)
 	w.bitmap[level] |= 1 << slot
+	w.quiet = min(w.quiet, w.nodes.At(h).deadline)
 }
 
 func (w *wheel) push(p *timerPlace, h handle) {
@@ -142,10 +144,22 @@ func (w *wheel) move(h handle, deadline tick) {
 // limit, and reports whether there is one. Its timers are then to be taken with
 // peek, in order, before advance is called again.
 func (w *wheel) advance(limit tick) bool {
+	if limit < w.quiet && w.due.head == 0 {
+		w.now = max(w.now, limit)
+		return false
+	}
+	return w.seek(limit)
+}
+
+// seek is advance for when something may be due.
+func (w *wheel) seek(limit tick) bool {
 	for w.due.head == 0 {
 		level, at, ok := w.next()
 		if !ok || at > limit {
 			w.now = max(w.now, limit)
+			if w.quiet = at; !ok {
+				w.quiet = tickMax
+			}
 			return false
 		}
 		slot := int(at>>(level*wheelBits)) & wheelMask
