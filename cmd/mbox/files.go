@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"sync"
 	"syscall"
 )
 
@@ -23,8 +24,12 @@ type streamFile struct {
 const filesMax = 200
 
 // fileCache keeps the files open that were written to last. Others are opened
-// again when their streams go on. One shard uses it.
+// again when their streams go on.
+//
+// All shards share one: with a cache each, those of one shard could keep all
+// descriptors from another. What waits for the lock would wait for the disk.
 type fileCache struct {
+	mu     sync.Mutex // guards what follows, and every streamFile
 	limit  int
 	open   int
 	oldest *streamFile
@@ -33,6 +38,8 @@ type fileCache struct {
 
 // append writes octets behind those that f has.
 func (k *fileCache) append(f *streamFile, b []byte) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if err := k.reopen(f); err != nil {
 		return err
 	}
@@ -80,6 +87,8 @@ func (k *fileCache) close(f *streamFile) error {
 
 // finish gives a file its name.
 func (k *fileCache) finish(f *streamFile) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if f.file != nil {
 		if err := k.close(f); err != nil {
 			return err

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -58,7 +57,7 @@ type saver struct {
 	dir   string
 	out   *mbox.Output
 	open  mbox.Key[saved]
-	files *mbox.Local[fileCache]
+	files fileCache
 	stop  context.CancelCauseFunc // ends the run
 	// broken is set once a file could not be written: what ends from then on
 	// ends because of that, and keeps its ".part".
@@ -80,9 +79,7 @@ func (s *session) writeStreams(ctx context.Context, dir string) error {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	w := &saver{dir: dir, out: s.stack.Output(s.out), open: mbox.NewKey[saved](), stop: stop}
-	share := max(filesMax/max(s.opt.shards, runtime.GOMAXPROCS(0)), 1)
-	w.files = mbox.NewLocal(s.stack, func() fileCache { return fileCache{limit: share} })
+	w := &saver{dir: dir, out: s.stack.Output(s.out), open: mbox.NewKey[saved](), files: fileCache{limit: filesMax}, stop: stop}
 	sock := s.stack.Monitor(mbox.Stream)
 	if err := sock.Bind("tcp"); err != nil {
 		return err
@@ -141,7 +138,7 @@ func (w *saver) data(c *mbox.Context) {
 		}
 		f.path = name
 	}
-	if err := w.files.Of(c).append(f, c.Payload()); err != nil {
+	if err := w.files.append(f, c.Payload()); err != nil {
 		w.fail(err)
 	}
 }
@@ -170,7 +167,7 @@ func (w *saver) end(c *mbox.Context) {
 		if f.path == "" {
 			continue
 		}
-		if err := w.files.Of(c).finish(f); err != nil {
+		if err := w.files.finish(f); err != nil {
 			w.fail(err)
 			return
 		}

@@ -1,0 +1,164 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/mbox-stack/mbox/internal/traffic"
+)
+
+// program returns the program as a process of its own.
+func asProcess(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	return cmd
+}
+
+// TestHead: a reader that goes ends the program quietly, with status 0.
+func TestHead(t *testing.T) {
+	pages, err := traffic.NewConnections(traffic.Pages(1, 300))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := asProcess("events", "--on", "all", "-r", writeCapture(t, pages))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || !strings.Contains(line, "conn-start") && !strings.Contains(line, "packet") {
+		t.Errorf("the first line is %q (%v)", line, err)
+	}
+	out.Close()
+	if err := cmd.Wait(); err != nil || stderr.Len() > 0 {
+		t.Errorf("%v, %s", err, &stderr)
+	}
+}
+
+// TestInterrupt: an interrupt drains, reports and exits with status 0, while
+// standard input stays open; a second one would end the program at once.
+func TestInterrupt(t *testing.T) {
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		cmd := asProcess("events", "--stats", "-r", "-")
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := traffic.WriteCapture(in, traffic.NewDemo(), 0); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for lines.Scan() && !strings.Contains(lines.Text(), "> 198.51.100.7:443 conn-start") {
+		}
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		last := ""
+		for lines.Scan() {
+			last = lines.Text()
+		}
+		if err := cmd.Wait(); err != nil || !strings.Contains(last, " conn-end reason=") || !strings.HasSuffix(stderr.String(), "both ledgers balance\n") {
+			t.Errorf("%v: %v, the last line is %q, and\n%s", sig, err, last, &stderr)
+		}
+		in.Close()
+	}
+}
+
+// TestStandardInput: -r - reads it, alone and between files.
+func TestStandardInput(t *testing.T) {
+	demo := writeCapture(t, traffic.NewDemo())
+	want, err := asProcess("flows", "-r", demo, "-r", demo).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(demo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	cmd := asProcess("flows", "-r", demo, "-r", "-")
+	cmd.Stdin = f
+	got, err := cmd.Output()
+	if line, g, w := firstDifference(string(got), string(want)); err != nil || line > 0 {
+		t.Errorf("%v; line %d is\n%s\nwant\n%s", err, line, g, w)
+	}
+	cmd = asProcess("flows", "-r", "-")
+	cmd.Stdin = strings.NewReader("")
+	if text, err := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != statusInput || string(text) != "mbox: standard input: the file is empty\n" {
+		t.Errorf("%v: %q", err, text)
+	}
+}
+
+// TestFewDescriptors: with fewer descriptors than streams, files are closed and
+// opened again, and hold what they should.
+func TestFewDescriptors(t *testing.T) {
+	capture, flows := manyStreams(t)
+	dir := filepath.Join(t.TempDir(), "out")
+	self := asProcess()
+	cmd := exec.Command("sh", "-c", `ulimit -n 24; exec "$0" "$@"`, self.Path, "streams", "-r", capture, "-d", dir, "--shards", "2")
+	cmd.Env = self.Env
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	checkStreams(t, dir, flows)
+}
+
+// TestStreamsCannotBeWritten: the run ends with one line, and with no file that
+// is half written.
+func TestStreamsCannotBeWritten(t *testing.T) {
+	var capture bytes.Buffer
+	if _, err := traffic.WriteCapture(&capture, traffic.NewDemo(), 0); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "out")
+	cmd := asProcess("streams", "-r", "-", "-d", dir)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	half := capture.Len() / 2
+	if _, err := in.Write(capture.Bytes()[:half]); err != nil {
+		t.Fatal(err)
+	}
+	for { // until the program has begun to write
+		if there, err := os.ReadDir(dir); err == nil && len(there) > 0 {
+			break
+		}
+	}
+	if err := os.Rename(dir, dir+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(in, bytes.NewReader(capture.Bytes()[half:])) // whether it is still read does not matter
+	in.Close()
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != statusInput || strings.Count(stderr.String(), "\n") != 1 ||
+		!strings.HasPrefix(stderr.String(), "mbox: ") || !strings.Contains(stderr.String(), "no such file or directory") {
+		t.Errorf("%v, %s", err, &stderr)
+	}
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
+
+	"github.com/mbox-stack/mbox/internal/traffic"
+	"github.com/mbox-stack/mbox/rx"
+)
+
+// TestWrite: -w writes the frames that were looked at, as gopacket reads them.
+func TestWrite(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "w.pcapng")
+	must(t, "demo", "-w", name)
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := pcapgo.NewNgReader(f, pcapgo.DefaultNgReaderOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.LinkType() != layers.LinkTypeEthernet {
+		t.Errorf("link type %v", r.LinkType())
+	}
+	n := 0
+	for ns, want := range traffic.All(traffic.NewDemo()) {
+		n++
+		data, info, err := r.ReadPacketData()
+		if err != nil || !bytes.Equal(data, want) || info.Timestamp.UnixNano() != ns || info.Length != len(want) {
+			t.Fatalf("frame %d: %v, %+v", n, err, info)
+		}
+	}
+	if _, _, err := r.ReadPacketData(); err != io.EOF {
+		t.Errorf("more than %d frames: %v", n, err)
+	}
+
+	// What was written is read as what it was made of.
+	demo := writeCapture(t, traffic.NewDemo())
+	if must(t, "flows", "-r", name, "--format", "jsonl") != must(t, "flows", "-r", demo, "--format", "jsonl") {
+		t.Error("the records of what was written differ")
+	}
+	part := filepath.Join(t.TempDir(), "part.pcapng")
+	must(t, "flows", "-r", demo, "-w", part, "-c", "3", "port", "631")
+	m, err := rx.Load(rx.File(part))
+	if err != nil || m.Len() != 3 {
+		t.Errorf("%d frames (%v) of three that match", m.Len(), err)
+	}
+}
+
+// TestWriteNothing: an input that cannot be read leaves no file, and a file that
+// was there stays.
+func TestWriteNothing(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "w.pcapng")
+	if err := os.WriteFile(name, []byte("dear"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if r := runArgs("flows", "-r", "/no/such/file", "-w", name); r.status != statusInput {
+		t.Errorf("%+v", r)
+	}
+	there, err := os.ReadDir(dir)
+	if b, _ := os.ReadFile(name); err != nil || len(there) != 1 || string(b) != "dear" {
+		t.Errorf("%v (%v), %q", there, err, b)
+	}
+}
+
+// TestLinkTypes: each link type has an interface of its own in the file, also
+// one that does not fit eight bits.
+func TestLinkTypes(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "w.pcapng")
+	c, err := createCapture(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []rx.Frame{
+		{Data: []byte{1}, WireLen: 1, Timestamp: 1e18 + 1, Link: 1},
+		{Data: []byte{1, 2, 3}, WireLen: 70, Timestamp: 1e18 + 2, Link: 276},
+		{Data: []byte{1, 2, 3, 4}, WireLen: 4, Timestamp: 1e18 + 3, Link: 1},
+	}
+	for i := range want {
+		c.frame(&want[i])
+	}
+	if err := c.close(nil); err != nil {
+		t.Fatal(err)
+	}
+	m, err := rx.Load(rx.File(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got rx.Chunk
+	if err := m.Next(&got); err != nil || len(got.Frames) != len(want) {
+		t.Fatalf("%d frames, %v", len(got.Frames), err)
+	}
+	for i, f := range got.Frames {
+		w := want[i]
+		if !bytes.Equal(f.Data, w.Data) || f.WireLen != w.WireLen || f.Timestamp != w.Timestamp || f.Link != w.Link {
+			t.Errorf("frame %d is %+v, want %+v", i, f, w)
+		}
+	}
+}
