@@ -135,7 +135,6 @@ func (c *Conn) stepPlain(seg *wire.Segment, d wire.Dir) (acked bool) {
 		return false
 	}
 	rcv.sndUNA = seg.Ack
-	rcv.set(factAcked)
 	return true
 }
 
@@ -210,10 +209,9 @@ func (c *Conn) settle(t *turn) {
 		c.marks &^= markOver
 	}
 	c.marks &^= markPlain
-	const needed = factSeen | factKnown | factEdge
+	const needed = factSeen | factKnown | factEdge | factAcked
 	if a.state == Established && b.state == Established && a.facts&b.facts&needed == needed &&
-		a.holes|b.holes == 0 && a.rcvNXT == b.sndNXT && b.rcvNXT == a.sndNXT &&
-		!a.unackedSYN() && !b.unackedSYN() {
+		a.holes|b.holes == 0 && a.rcvNXT == b.sndNXT && b.rcvNXT == a.sndNXT {
 		c.marks |= markPlain
 	}
 }

@@ -86,7 +86,7 @@ func (e *endpoint) unackedSYN() bool { return e.hasISS() && !e.any(factAcked|fac
 // know sets the endpoint's sending side to seq, nothing outstanding.
 func (e *endpoint) know(seq wire.Seq) {
 	e.set(factKnown)
-	e.sndUNA, e.sndNXT = seq, seq
+	e.sndUNA, e.sndNXT, e.holes = seq, seq, 0
 }
 
 // begin sets the endpoint's sending side to a SYN of its own with this ISS,
