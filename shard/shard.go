@@ -119,6 +119,7 @@ func (s *Shard) message(m Message) bool {
 // mark handles what a source has to say between batches.
 func (s *Shard) mark(m Mark) {
 	s.stats.Marks++
+	s.clock = max(s.clock, m.Clock) // a shard's latest frame is not the source's
 	s.protect(func() { s.passTime(m.Clock) })
 	if m.Step {
 		s.shareMemory()
@@ -155,6 +156,7 @@ func (s *Shard) frames() {
 			s.enter(&s.batch.Frames[s.at])
 		}
 		s.stages()
+		s.arena.Commit() // nothing of the frame is read after it, whichever flow's is next
 		s.frame = nil
 		s.at++
 	}
