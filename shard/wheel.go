@@ -59,7 +59,7 @@ type timerPlace struct{ head handle }
 // any of a higher one.
 type wheel struct {
 	now    tick
-	quiet  tick // no timer is due before it: what most looks need to know
+	quiet  tick // no place is reached before it: what most looks need to know
 	nodes  *buffers.Slab[timer]
 	bitmap [wheelLevels]uint64
 	places [wheelLevels][wheelPlaces]timerPlace
@@ -94,7 +94,9 @@ func (w *wheel) link(h handle) {
 	assert.That(level < wheelLevels, "a deadline is within the wheel's reach")
 	w.push(&w.places[level][slot], h)
 	w.bitmap[level] |= 1 << slot
-	w.quiet = min(w.quiet, w.nodes.At(h).deadline)
+	// Time may not run past where a place begins without emptying it: its timers
+	// belong on lower levels then.
+	w.quiet = min(w.quiet, w.nodes.At(h).deadline&^(1<<(level*wheelBits)-1))
 }
 
 func (w *wheel) push(p *timerPlace, h handle) {
