@@ -31,7 +31,7 @@ func (p *program) bench() *cobra.Command {
 		Long: `Play a capture from memory, again and again, and say what a packet costs. Each
 turn starts from an empty table, and what empties it is not timed; the first
 turn, in which memory is taken, is not counted. Without -r it plays 8,000
-generated HTTP connections of 16 segments, 1,000 of them open at a time.`,
+generated HTTP connections of 16 segments, up to 1,000 of them open at a time.`,
 		Example: `  mbox bench
   mbox bench --mode track --shards 1 --checksums off
   mbox bench -r trace.pcap --duration 10s --format json`,
@@ -44,6 +44,7 @@ generated HTTP connections of 16 segments, 1,000 of them open at a time.`,
 	own.Var(&b.mode, "mode", "what handlers do: track (begin and end of flows only), events (states, anomalies), read (count the octets of both streams), history (read, and compare retransmissions)")
 	own.DurationVar(&b.until, "duration", 3*time.Second, "play for `DUR`, at least one turn")
 	own.IntVar(&b.turns, "turns", 0, "play so many `TURNS` instead")
+	own.IntVar(&b.connections, "connections", benchConnections, "without -r, generate `N` connections of 16 segments")
 	own.Var(&b.format, "format", "text or json")
 	o.common(cmd)
 	return cmd
@@ -57,6 +58,8 @@ type benchmark struct {
 	format choice
 	until  time.Duration
 	turns  int
+	// connections that are generated where nothing is to be read.
+	connections int
 }
 
 // figures are what is measured.
@@ -88,8 +91,8 @@ func (b *benchmark) run(cmd *cobra.Command, args []string) error {
 		return errors.New("bench: -w writes nothing here")
 	case b.opt.idle.given && b.opt.idle.limit == 0:
 		return errors.New("bench: --idle-timeout 0 would leave every flow to the next turn")
-	case b.turns < 0 || b.until <= 0:
-		return errors.New("bench: --turns and --duration are positive")
+	case b.turns < 0 || b.until <= 0 || b.connections <= 0:
+		return errors.New("bench: --turns, --duration and --connections are positive")
 	}
 	if b.turns > 0 {
 		b.until = 0
@@ -135,8 +138,8 @@ func (b *benchmark) run(cmd *cobra.Command, args []string) error {
 // window of the time before scaling.
 const benchHistory = 64 << 10
 
-// The workload that is played without -r: it takes some 120 MB, more than
-// caches hold.
+// The workload that is played without -r and unless --connections says otherwise:
+// it takes some 120 MB, more than caches hold.
 const (
 	benchConnections = 8000
 	benchConcurrent  = 1000
@@ -150,9 +153,9 @@ func (b *benchmark) load() (frames []rx.Frame, name string, err error) {
 		name = strings.Join(b.opt.read, ", ")
 		m, err = rx.Load(rx.File(b.opt.read...))
 	} else {
-		name = fmt.Sprintf("generated, %d connections", benchConnections)
+		name = fmt.Sprintf("generated, %d connections", b.connections)
 		var s *traffic.Connections
-		s, err = traffic.NewConnections(traffic.Staggered(b.opt.seed, benchConnections, benchConcurrent, benchSegment))
+		s, err = traffic.NewConnections(traffic.Staggered(b.opt.seed, b.connections, min(b.connections, benchConcurrent), benchSegment))
 		if err == nil {
 			m = generated(s)
 		}

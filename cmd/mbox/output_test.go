@@ -310,6 +310,23 @@ func TestTexts(t *testing.T) {
 	}
 }
 
+// TestProgress: how far reading has come, and when it will have ended.
+func TestProgress(t *testing.T) {
+	for _, c := range []struct {
+		done, total int64
+		want        string
+	}{
+		{10 << 20, 40 << 20, " 25%  10MiB read, 5MiB/s of 40MiB, 6s left"},
+		{10 << 20, 0, "10MiB read, 5MiB/s"},
+		{10 << 20, 5 << 20, "10MiB read, 5MiB/s"}, // it has grown
+		{0, 40 << 20, "0B read, 0B/s"},
+	} {
+		if got := progressText(c.done, c.total, 2*time.Second); got != c.want {
+			t.Errorf("%d of %d: %q, want %q", c.done, c.total, got, c.want)
+		}
+	}
+}
+
 // TestSize: sizes in powers of two, with or without a unit.
 func TestSize(t *testing.T) {
 	for text, want := range map[string]size{"4096": 4096, "4k": 4096, "256MiB": 256 << 20, "2g": 2 << 30, "1TiB": 1 << 40, "7B": 7} {

@@ -48,6 +48,23 @@ func TestHead(t *testing.T) {
 	}
 }
 
+// TestFullDisk: output that cannot be written is an error like a bad input.
+func TestFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("no /dev/full here: ", err)
+	}
+	defer full.Close()
+	demo := writeCapture(t, traffic.NewDemo())
+	for _, args := range []string{"flows", "flows --format jsonl", "events", "dump"} {
+		var stderr bytes.Buffer
+		if status := run(append(strings.Fields(args), "-r", demo), full, &stderr); status != statusInput ||
+			stderr.String() != "mbox: write /dev/full: no space left on device\n" {
+			t.Errorf("%s: status %d, %s", args, status, &stderr)
+		}
+	}
+}
+
 // TestInterrupt: an interrupt drains, reports and exits with status 0, while
 // standard input stays open; a second one would end the program at once.
 func TestInterrupt(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"runtime/debug"
 
 	"github.com/pkg/profile"
@@ -64,6 +65,7 @@ func (p *program) sessionOver(from rx.Source, o *options, args []string, adjust 
 	if adjust != nil {
 		adjust(&cfg)
 	}
+	cfg.Log = slog.New(slog.NewTextHandler(p.stderr, nil))
 	if s.stack, err = mbox.New(cfg); err != nil {
 		return nil, err
 	}
