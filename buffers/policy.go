@@ -212,7 +212,9 @@ func (a *Arena) resolveLinux(h *hold, r Range) {
 		return
 	}
 	if left != 0 && left != q {
-		if l := a.pieces.At(left); l.end() == r.Off && l.seg() != p.seg() && l.olderThan(p) {
+		l := a.pieces.At(left)
+		ends := l.end() == r.Off && a.pieces.At(l.next).seg() != l.seg() // its segment, and not just its first part
+		if ends && l.seg() != p.seg() && l.olderThan(p) {
 			a.join(r, l)
 			return
 		}
