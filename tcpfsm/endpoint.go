@@ -199,6 +199,7 @@ func keepUp(snd, rcv *endpoint) {
 	if assert.Enabled {
 		assert.That(snd.sndUNA.LessEq(snd.sndNXT), "I1: SND.UNA =< SND.NXT")
 		assert.That(rcv.rcvNXT.LessEq(snd.sndNXT), "I2: RCV.NXT =< SND.NXT of the peer")
+		assert.That(!snd.has(factFIN) || snd.sndNXT.LessEq(snd.fin+1), "nothing is sent after a FIN")
 		snd.checkHoles()
 	}
 }

@@ -241,7 +241,7 @@ func (t *turn) extend() {
 		if t.passed.to == snd.fin && t.seg.Flags.Has(wire.FIN) {
 			t.passed.to++
 		}
-		t.passed.to = least(t.passed.to, snd.fin+1)
+		t.passed = span{least(t.passed.from, snd.fin+1), least(t.passed.to, snd.fin+1)}
 	}
 	if !snd.has(factFar) {
 		t.passed.from = greatest(t.passed.from, snd.start-1) // the SYN's own number counts
