@@ -241,7 +241,7 @@ var reachable = func() (at [stateCount][stateCount]bool) {
 // TestQuiescence checks that when the wire is quiet the middle knows both states
 // and all sequence numbers.
 func TestQuiescence(t *testing.T) {
-	seeds := 500
+	seeds := 300
 	if n, err := strconv.Atoi(os.Getenv("SIM_SEEDS")); err == nil {
 		seeds = n
 	}
