@@ -91,6 +91,9 @@ func (f slowFrame) primitive(t *test) bool {
 	case opPort:
 		return f.port(t)
 	case opVLAN:
+		if t.level == 1 {
+			f.etherType() // where the outermost tag would begin
+		}
 		return false // there are no tags
 	}
 	return f.relation(t.rel)
