@@ -79,9 +79,14 @@ func (s *Shard) sceneOfTimer(number uint64) {
 	s.clock = clock
 }
 
-// shorten moves the flow's timer to an earlier deadline where its timeout has
-// become shorter, and arms it where there was none.
-func (s *Shard) shorten(fl *flow) {
+// relive gives the flow the timeout that its connection's state has now: an
+// earlier deadline where that is shorter, and a timer where there was none.
+func (s *Shard) relive(h handle, fl *flow) {
+	life := fl.lifeNow()
+	if life == fl.life {
+		return
+	}
+	fl.life = life
 	after, ends := s.cfg.Timeouts.of(fl.life)
 	if !ends {
 		return
@@ -89,7 +94,7 @@ func (s *Shard) shorten(fl *flow) {
 	deadline := tickAfter(fl.last + int64(after))
 	switch {
 	case fl.idle == 0:
-		fl.idle = s.wheel.arm(deadline, uint64(fl.id), s.cur, idleTimer)
+		fl.idle = s.wheel.arm(deadline, uint64(fl.id), h, idleTimer)
 	case deadline < s.wheel.nodes.At(fl.idle).deadline:
 		s.wheel.move(fl.idle, deadline)
 	}
@@ -98,7 +103,7 @@ func (s *Shard) shorten(fl *flow) {
 // ring raises OnTimer for an alarm and forgets it.
 func (s *Shard) ring(h handle) {
 	a := *s.alarms.At(h)
-	number := uint64(a.id)
+	number := ^uint64(0) // behind the flows', as in the wheel
 	if a.owner != 0 {
 		fl := s.flows.At(a.owner)
 		s.forget(&fl.timers, h)
@@ -107,7 +112,7 @@ func (s *Shard) ring(h handle) {
 	} else {
 		s.forget(&s.ambient, h)
 		s.leaveFlow()
-		s.disp.Bind(s.plans.At(s.plans.ForMask(1 << a.socket)))
+		s.disp.Bind(s.plans.At(s.sound(s.plans.ForMask(1<<a.socket), 0)))
 	}
 	s.stats.Timers++
 	s.sceneOfTimer(number)

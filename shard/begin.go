@@ -39,9 +39,8 @@ func (s *Shard) begin() {
 	}
 	s.found(sl, h, fl)
 	fl.key, fl.tag, fl.client, fl.how = p.Key, uint32(f.Hash), client, how
-	fl.plan = s.plans.ForMask(mask)
+	fl.plan = s.sound(s.plans.ForMask(mask), fl.id.Slot())
 	s.seg = segmentState{dir: d, begins: true}
-	s.quarantine(fl)
 	s.enterFlow(h, fl)
 	s.seg.staged = true
 	s.stage = stageLook

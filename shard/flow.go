@@ -58,6 +58,8 @@ const (
 	flowRTT                             // both halves of the handshake have been timed
 	flowReset                           // a RST that counts has closed it
 	flowActive                          // packets have come since the flow joined its list
+	flowUnread                          // octets that the client sent have gone by without reassembly
+	_                                   // the same for the server: flowUnread << side
 )
 
 // flow's times are kept in units of 100 ns: 32 bits reach seven minutes, longer

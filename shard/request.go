@@ -2,16 +2,20 @@ package shard
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"github.com/mbox-stack/mbox/uevents"
 )
 
 // Find calls f with a Context of the flow, if it still lives, and reports
 // whether it does. It must run as a Request. On a flow that every socket has
-// released it is as if the flow were gone.
+// released, or that of reg, it is as if the flow were gone.
 func (s *Shard) Find(flow uevents.Flow, f uevents.Handler, reg uevents.Registration) bool {
 	h, fl := s.lookup(flow.Key.Hash(s.cfg.Seed), &flow.Key)
 	if h == 0 || fl.id != flow.ID || fl.flags&flowReleased != 0 {
+		return false
+	}
+	if sock := reg.Socket(); sock != nil && s.plans.At(fl.plan).Sockets&(1<<sock.Index()) == 0 {
 		return false
 	}
 	s.visit(h, fl, f, reg)
@@ -50,9 +54,13 @@ func (s *Shard) offload(reg uevents.Registration, work func() any, then func(*ue
 	}
 	flow := (*engine)(s).Flow()
 	err := s.cfg.Pool.Submit(func() {
-		result := work()
+		result, failed := try(work)
 		s.cfg.Reply(s, func(s *Shard) {
-			if !s.Find(flow, func(c *uevents.Context) { then(c, result) }, reg) {
+			switch {
+			case failed != nil:
+				s.stats.Panics++
+				s.logPanic("offloaded work panicked; it has no result", reg.String(), failed.value, failed.stack)
+			case !s.Find(flow, func(c *uevents.Context) { then(c, result) }, reg):
 				s.stats.Lost++
 			}
 		})
@@ -62,4 +70,20 @@ func (s *Shard) offload(reg uevents.Registration, work func() any, then func(*ue
 		return fmt.Errorf("%w: %w", uevents.ErrBusy, err)
 	}
 	return nil
+}
+
+// failure is a panic of work that was offloaded.
+type failure struct {
+	value any
+	stack []byte
+}
+
+// try runs work, and returns its result or how it failed.
+func try(work func() any) (result any, failed *failure) {
+	defer func() {
+		if v := recover(); v != nil {
+			failed = &failure{v, debug.Stack()}
+		}
+	}()
+	return work(), nil
 }

@@ -36,6 +36,9 @@ func (s *Shard) adjust(h handle, fl *flow) {
 		}
 		switch st := s.side(fl, d); {
 		case !plan.Reassemble[side]:
+			if st.touched { // what comes next goes on where it ends
+				fl.flags |= flowUnread << side
+			}
 			s.arena.Close(&st.stream, fl.id.Slot())
 			st.open, st.touched = false, false
 		case plan.Keep[side] && st.open:
@@ -98,39 +101,43 @@ func (s *Shard) recovered(v any) {
 		s.labelOf(s.fl).panics++
 	}
 	if reg == (uevents.Registration{}) {
-		s.logPanic("a filter panicked; it counts as having said no", s.disp.Context().Event().String(), v)
+		s.logPanic("a filter panicked; it counts as having said no", s.disp.Context().Event().String(), v, debug.Stack())
 		return
 	}
-	var slot wire.Slot
-	if s.fl != nil {
+	var slot wire.Slot // of what belongs to no slot: the first
+	switch {
+	case s.fl != nil:
 		slot = s.fl.id.Slot()
 		s.change(uevents.Change{Kind: uevents.ChangeDisable, Socket: reg.Socket().Index(), Reg: reg})
+	case s.frame != nil:
+		slot = wire.SlotOf(s.frame.Hash)
 	}
 	s.faults[fault{slot, reg}]++
-	s.logPanic("a handler panicked; it is off for this flow", reg.String(), v)
+	s.logPanic("a handler panicked; it is off for this flow", reg.String(), v, debug.Stack())
 }
 
 // logPanic logs a panic with its stack, once for each handler or filter.
-func (s *Shard) logPanic(what, who string, v any) {
+func (s *Shard) logPanic(what, who string, v any, stack []byte) {
 	if s.cfg.Log == nil || s.logged[who] {
 		return
 	}
 	s.logged[who] = true
 	s.cfg.Log.Error(what, slog.String("handler", who), slog.String("panic", fmt.Sprint(v)),
-		slog.String("stack", string(debug.Stack())))
+		slog.String("stack", string(stack)))
 }
 
-// quarantine keeps handlers that panicked too often in the slot away from a new
-// flow.
-func (s *Shard) quarantine(fl *flow) {
+// sound returns the plan without the handlers that panicked too often in the
+// slot.
+func (s *Shard) sound(plan uevents.PlanID, at wire.Slot) uevents.PlanID {
 	if len(s.faults) == 0 {
-		return
+		return plan
 	}
-	for _, reg := range s.plans.At(fl.plan).Registrations() {
-		if s.faults[fault{fl.id.Slot(), reg}] >= faultsMax {
-			fl.plan = s.plans.With(fl.plan, uevents.Change{Kind: uevents.ChangeDisable, Socket: reg.Socket().Index(), Reg: reg})
+	for _, reg := range s.plans.At(plan).Registrations() {
+		if s.faults[fault{at, reg}] >= faultsMax {
+			plan = s.plans.With(plan, uevents.Change{Kind: uevents.ChangeDisable, Socket: reg.Socket().Index(), Reg: reg})
 		}
 	}
+	return plan
 }
 
 // change gives the flow at hand another plan.

@@ -60,16 +60,11 @@ func (s *Shard) position(fl *flow, d wire.Dir) bool {
 	if plan := s.disp.Plan(); !st.open && plan.Keep[d] {
 		s.arena.Retain(&st.stream, fl.id.Slot(), plan.History)
 	}
-	p := &s.frame.Packet
-	before := fl.sent[d].octets
-	if d == s.seg.dir {
-		before -= uint64(p.PayloadLen)
-	}
 	st.seq, st.open = start, true
-	if before > 0 { // octets have gone by unread
+	if fl.flags&(flowUnread<<d) != 0 {
 		reached := s.reached(fl, d)
 		off := uint64(reached - start)
-		for off+1<<31 < before {
+		for off+1<<31 < fl.sent[d].octets {
 			off += 1 << 32
 		}
 		st.seq = reached
@@ -82,11 +77,19 @@ func (s *Shard) position(fl *flow, d wire.Dir) bool {
 // reached returns the sequence number of the text that comes next in order on a
 // side, before the segment at hand: what its receiver has, or is having now.
 func (s *Shard) reached(fl *flow, d wire.Dir) wire.Seq {
-	if d == s.seg.dir {
-		return s.frame.Packet.Segment.TextSeq()
+	nxt, known := fl.conn.RcvNXT(d.Reverse())
+	if d != s.seg.dir {
+		return nxt
 	}
-	nxt, _ := fl.conn.RcvNXT(d.Reverse())
-	return nxt
+	seg, l := &s.frame.Packet.Segment, &s.seg.look
+	seq := seg.TextSeq()
+	switch {
+	case known && (nxt.Less(seq) || l.OldLen == seg.Len): // beyond a hole, or nothing new
+		return nxt
+	case l.OldOff == 0:
+		return seq.Add(l.OldLen)
+	}
+	return seq
 }
 
 // offset returns the stream offset of a sequence number near the stream's
@@ -110,9 +113,13 @@ func (st *pairSide) moved(before uint64) {
 func (s *Shard) text() {
 	s.stage = stagePost
 	fl, d := s.fl, s.seg.dir
-	if s.seg.dropped || !s.disp.Plan().Reassemble[d] {
-		if s.seg.dropped {
-			s.stage = stageSettle
+	if s.seg.dropped {
+		s.stage = stageSettle
+		return
+	}
+	if !s.disp.Plan().Reassemble[d] {
+		if s.frame.Packet.PayloadLen > 0 {
+			fl.flags |= flowUnread << d
 		}
 		return
 	}
@@ -158,6 +165,10 @@ func (s *Shard) insert(fl *flow, d wire.Dir, seq wire.Seq, text []byte) {
 		}
 		off, text = 0, text[before:]
 	}
+	if s.seg.again > off { // what comes before was taken when the rest was refused
+		text = text[min(s.seg.again-off, uint64(len(text))):]
+		off = s.seg.again
+	}
 	was := st.stream.Next()
 	st.touched = true
 	s.arena.Insert(&st.stream, fl.id.Slot(), off, text, &s.result)
@@ -175,6 +186,7 @@ func (s *Shard) insert(fl *flow, d wire.Dir, seq wire.Seq, text []byte) {
 // beyond it: what was held becomes available, and the segment is tried again.
 func (s *Shard) makeRoom(fl *flow, d wire.Dir) bool {
 	refused := uint64(s.result.Refused.Octets)
+	s.seg.again = s.result.Refused.Off
 	if s.giveUp(fl, d, uevents.GapBudget) {
 		s.stage = stageText
 		return true

@@ -29,6 +29,7 @@ type segmentState struct {
 	look    tcpfsm.Look
 	delta   tcpfsm.Delta
 	dir     wire.Dir // of its sender
+	again   uint64   // stream offset from which refused text is to be tried again
 	looked  bool     // look is what Look said; else step finds out
 	begins  bool     // it is the flow's first packet
 	dropped bool     // a PreTCP handler said so
@@ -98,7 +99,7 @@ func (s *Shard) raw() {
 		if mask := snap.FrameMask(&f.Packet, f.Data, f.WireLen); mask != 0 {
 			s.leaveFlow()
 			s.scene(uevents.PhaseFrame, f.Number)
-			s.disp.Bind(s.plans.At(s.plans.ForMask(mask)))
+			s.disp.Bind(s.plans.At(s.sound(s.plans.ForMask(mask), wire.SlotOf(f.Hash))))
 			s.disp.Queue(uevents.Occurrence{Kind: uevents.KindPacket, Hook: uevents.PreTCP, Side: wire.Dir(f.Packet.Sender & 1)})
 		}
 	}
@@ -196,7 +197,7 @@ func (s *Shard) refuse(why Fate) {
 	}
 	s.leaveFlow()
 	s.scene(uevents.PhaseFrame, f.Number)
-	s.disp.Bind(s.plans.At(s.plans.ForMask(mask)))
+	s.disp.Bind(s.plans.At(s.sound(s.plans.ForMask(mask), wire.SlotOf(f.Hash))))
 	s.disp.Queue(uevents.Occurrence{Kind: uevents.KindOrphan, Hook: uevents.PreTCP, Side: wire.Dir(f.Packet.Sender & 1)})
 }
 
@@ -215,6 +216,7 @@ func (s *Shard) released(h handle, fl *flow, icmp bool) {
 		fl.last = s.frame.Clock
 		if fl.isTCP() {
 			fl.conn.Step(&p.Segment, &p.Segment, s.seg.dir, s.cfg.Rules)
+			s.relive(h, fl)
 		}
 	}
 	s.fate(FateReleased)
@@ -236,13 +238,14 @@ func (s *Shard) icmpError() {
 func (s *Shard) look() {
 	p := &s.frame.Packet
 	fl, d := s.fl, s.seg.dir
-	if bad := s.checksumBad(); bad && s.cfg.Checksums == ChecksumsVerify {
+	s.seg.badSum = s.checksumBad()
+	if s.seg.badSum && s.cfg.Checksums == ChecksumsVerify {
 		if s.seg.begins {
 			s.startsNone(FateChecksum)
 			return
 		}
-		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindAnomaly, Hook: uevents.PostTCP, Side: d, A: uint64(tcpfsm.ChecksumInvalid)})
-		s.stats.Raised++
+		s.labelOf(fl).badChecksums++
+		s.anomaly(tcpfsm.ChecksumInvalid, d)
 		s.fate(FateChecksum)
 		s.stage = stageSettle
 		return
@@ -257,6 +260,9 @@ func (s *Shard) look() {
 			return
 		}
 	}
+	if s.seg.badSum {
+		s.labelOf(fl).badChecksums++
+	}
 	if plan.Wants(uevents.KindPacket, uevents.PreTCP, d) {
 		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindPacket, Hook: uevents.PreTCP, Side: d})
 	}
@@ -266,16 +272,10 @@ func (s *Shard) look() {
 	}
 }
 
-// checksumBad verifies the packet's transport checksum, where that is asked
-// for, and labels the flow if it is wrong.
+// checksumBad verifies the packet's transport checksum, where that is asked for.
 func (s *Shard) checksumBad() bool {
 	f := s.frame
-	if s.cfg.Checksums == ChecksumsOff || f.ChecksumOffloaded || wire.VerifyTransport(&f.Packet, f.Data) != wire.SumBad {
-		return false
-	}
-	s.seg.badSum = true
-	s.labelOf(s.fl).badChecksums++
-	return true
+	return s.cfg.Checksums != ChecksumsOff && !f.ChecksumOffloaded && wire.VerifyTransport(&f.Packet, f.Data) == wire.SumBad
 }
 
 // startsNone ends the work on a flow's first packet, which reached nobody: then
@@ -426,10 +426,7 @@ func (s *Shard) timeHandshake(fl *flow, p *wire.Packet, d wire.Dir) {
 // relist moves the flow to the class it now belongs to, and its timer to an
 // earlier deadline where its timeout has become shorter.
 func (s *Shard) relist(fl *flow) {
-	if life := fl.lifeNow(); life != fl.life {
-		fl.life = life
-		s.shorten(fl)
-	}
+	s.relive(s.cur, fl)
 	if c := fl.classNow(); c != fl.class {
 		sl := &s.slots[fl.id.Slot()]
 		s.leave(sl, fl)

@@ -147,6 +147,20 @@ func TestStopAndReleaseEndASocketsShareAlone(t *testing.T) {
 	}
 }
 
+// Two changes made at once may reach a shard in either order: the one that was
+// made last holds.
+func TestAnOlderSnapshotChangesNothing(t *testing.T) {
+	b := newBench(t)
+	sock := b.socket(Stream)
+	before := b.set.Snapshot()
+	b.handle(sock, OnPacket, PostTCP, b.say("1"))
+	b.flow()
+	if joining := b.plans.Update(before); joining != 0 || b.plans.Snapshot() == before {
+		t.Error("an older snapshot is in force")
+	}
+	b.expect(b.raise(after(KindPacket, 0)), "packet:1")
+}
+
 func TestRaisedEventsComeAfterTheEventAtHand(t *testing.T) {
 	b := newBench(t)
 	s := b.socket(Stream)

@@ -18,7 +18,7 @@ const (
 // of shards.
 type Order struct {
 	Clock  int64  // ns
-	Number uint64 // of the frame; FlowID of a timer; first frame of a flow that ends with the source
+	Number uint64 // of the frame; FlowID of a timer, all ones of a shard's; first frame of a flow that ends with the source
 	Sub    uint32 // within the frame or timer
 	Phase  Phase
 }

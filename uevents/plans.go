@@ -143,8 +143,13 @@ func (t *Plans) Release(id PlanID) {
 
 // Update compiles every plan again for sockets that have changed; handles stay
 // valid. It returns the sockets that ask for flows from before them: whoever has
-// the flows lets them join those in their scope.
+// the flows lets them join those in their scope. Changes made at the same time
+// may arrive in any order: a snapshot older than the one in force, which has all
+// that it has, changes nothing.
 func (t *Plans) Update(snap *Snapshot) (joining Mask) {
+	if snap.generation < t.snap.generation {
+		return 0
+	}
 	joining = snap.existing &^ t.snap.existing
 	t.snap, t.hasLast = snap, false
 	clear(t.moves)

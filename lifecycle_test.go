@@ -1,0 +1,206 @@
+package mbox_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mbox-stack/mbox"
+	"github.com/mbox-stack/mbox/mboxtest"
+	"github.com/mbox-stack/mbox/shard"
+)
+
+// data registers a handler that notes what becomes available and what is missing.
+func (j *journal) data(t *testing.T, sock *mbox.Socket) {
+	t.Helper()
+	handle(t, sock, mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) { j.add("%s %d+%d", c.Side(), c.Offset(), len(c.Payload())) })
+	handle(t, sock, mbox.OnGap, mbox.PostTCP, func(c *mbox.Context) { j.add("%s gap %d+%d", c.Side(), c.Gap().Offset, c.Gap().Len) })
+}
+
+// The first text of a stream is dropped, "as if the segment had been lost": what
+// it had is missing, and comes when it is sent again.
+func TestADroppedFirstSegmentLeavesAHole(t *testing.T) {
+	for name, c := range map[string]struct {
+		rest string
+		want []string
+	}{
+		"sent again": {"> PA 101 301 10\n", []string{"client 0+10", "client 10+10"}},
+		"never":      {"< A 301 121 0\n", []string{"client gap 0+10", "client 10+10"}},
+	} {
+		s := stack(t, mbox.Config{})
+		sock := s.Monitor(mbox.Stream)
+		dropped := false
+		handle(t, sock, mbox.OnPacket, mbox.PreTCP, func(c *mbox.Context) {
+			if len(c.Payload()) > 0 && !dropped {
+				dropped = true
+				if err := c.Drop(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		var j journal
+		j.data(t, sock)
+		mboxtest.Run(t, s, "> S 100 0 0\n< SA 300 101 0\n> A 101 301 0\n> PA 101 301 10\n> PA 111 301 10\n"+c.rest)
+		t.Log(name)
+		j.expect(t, c.want...)
+	}
+}
+
+// Reassembly that is switched on amid a connection begins where the stream is,
+// whatever the first segment after that is.
+func TestReassemblyBegunMidLife(t *testing.T) {
+	for name, c := range map[string]struct {
+		rest string
+		want []string
+	}{
+		"next in order":      {"> PA 121 301 10\n", []string{"client 20+10"}},
+		"a retransmission":   {"> PA 101 301 10\n> PA 121 301 10\n< A 301 131 0\n", []string{"client 20+10"}},
+		"of two segments":    {"> PA 101 301 20\n> PA 121 301 10\n< A 301 131 0\n", []string{"client 20+10"}},
+		"partly new":         {"> PA 111 301 20\n", []string{"client 20+10"}},
+		"out of order":       {"> PA 131 301 10\n> PA 121 301 10\n", []string{"client 20+10", "client 30+10"}},
+		"beyond what is off": {"> PA 131 301 10\n< A 301 141 0\n", []string{"client gap 20+10", "client 30+10"}},
+	} {
+		s := stack(t, mbox.Config{})
+		sock := s.Monitor(mbox.Stream)
+		handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
+			if err := c.SetReassembly(mbox.Client, false); err != nil {
+				t.Error(err)
+			}
+		})
+		handle(t, sock, mbox.OnPacket, mbox.PostTCP, func(c *mbox.Context) {
+			if c.Number() == 5 {
+				if err := c.SetReassembly(mbox.Client, true); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		var j journal
+		j.data(t, sock)
+		mboxtest.Run(t, s, "> S 100 0 0\n< SA 300 101 0\n> A 101 301 0\n> PA 101 301 10\n> PA 111 301 10\n"+c.rest)
+		t.Log(name)
+		j.expect(t, c.want...)
+	}
+}
+
+// Sequence numbers come round, offsets do not: a stream of which we miss nearly
+// everything passes 2^32 octets, half of RFC 7323's largest window at a time.
+func TestOffsetsPassFourGiB(t *testing.T) {
+	const jump, jumps = 1 << 29, 20
+	script := "> S 100 0 0 ws=14\n< SA 300 101 0 ws=14\n> A 101 301 0 win=65535\n< A 301 101 0 win=65535\n"
+	var want []string
+	for k := range uint64(jumps) {
+		seq := uint32(101 + k*jump)
+		script += fmt.Sprintf("> PA %d 301 1\n< A 301 %d 0 win=65535\n", seq, seq+1)
+		if k > 0 {
+			want = append(want, fmt.Sprintf("client gap %d+%d", (k-1)*jump+1, jump-1))
+		}
+		want = append(want, fmt.Sprintf("client %d+1", k*jump))
+	}
+	s := stack(t, mbox.Config{})
+	var j journal
+	j.data(t, s.Monitor(mbox.Stream))
+	mboxtest.Run(t, s, script)
+	j.expect(t, want...)
+}
+
+// What ends a flow is counted to the tick: a frame that comes when the timeout is
+// over meets another flow, one that comes a tick earlier the same.
+func TestTimeoutsAreExact(t *testing.T) {
+	const tick = 1 << 20 // ns: deadlines are rounded up to it
+	for _, c := range []struct {
+		life     string // what brings the flow to the state
+		timeouts mbox.Timeouts
+		flows    uint64 // when the frame comes as the timeout is over
+		late     string // the frame
+	}{
+		{"> S 100 0 0\n", mbox.Timeouts{Embryonic: 5 * time.Second}, 2, "> S 100 0 0"},
+		{"> S 100 0 0\n< SA 300 101 0\n> A 101 301 0\n", mbox.Timeouts{Established: 5 * time.Second}, 2, "> PA 101 301 5"},
+		{"> PA 101 301 5\n", mbox.Timeouts{Established: 5 * time.Second}, 2, "> PA 106 301 5"},
+		{"> S 100 0 0\n< SA 300 101 0\n> A 101 301 0\n> FA 101 301 0\n", mbox.Timeouts{Closing: 5 * time.Second}, 2, "< A 301 102 0"},
+		{life, mbox.Timeouts{Closed: 5 * time.Second}, 2, "> A 112 312 0"},
+		{"> U 10\n", mbox.Timeouts{Datagram: 5 * time.Second}, 2, "< U 10"},
+	} {
+		for _, early := range []time.Duration{0, 2 * tick} {
+			s := stack(t, mbox.Config{Timeouts: c.timeouts})
+			handle(t, s.Monitor(mbox.Stream), mbox.OnConnEnd, mbox.PostTCP, func(*mbox.Context) {})
+			mboxtest.Run(t, s, fmt.Sprintf("%s%s t=+%v\n", c.life, c.late, 5*time.Second+tick-early))
+			want := c.flows
+			if early > 0 {
+				want = 1
+			}
+			if st := s.Stats(); st.Total().Flows != want {
+				t.Errorf("%q, %v early: %d flows, want %d", c.late, early, st.Total().Flows, want)
+			}
+		}
+	}
+}
+
+// The result of offloaded work comes back to a flow that lives, for the socket
+// that asked: not once that has let go of the flow, though another follows it.
+func TestAResultIsNotForASocketThatHasLetGo(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	done := make(chan struct{})
+	handle(t, s.Monitor(mbox.Stream), mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
+		err := errors.Join(
+			c.Offload(func() any { <-done; return nil }, func(*mbox.Context, any) { t.Error("the socket has let go") }),
+			c.Release())
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	handle(t, s.Monitor(mbox.Stream), mbox.OnPacket, mbox.PostTCP, func(*mbox.Context) {})
+	run(t, s, life, 4, func() {
+		close(done)
+		time.Sleep(20 * time.Millisecond) // the pool's goroutine has the time it needs
+	})
+	if st := s.Stats(); st.Total().Lost != 1 {
+		t.Errorf("%d results are counted as lost, want 1", st.Total().Lost)
+	}
+}
+
+// A mark of a released flow lives as long as the connection's state says, though
+// nobody follows it: closed, it is gone before a live one would be.
+func TestAMarkIdlesAsItsConnectionDoes(t *testing.T) {
+	s := stack(t, mbox.Config{Timeouts: mbox.Timeouts{Closed: 5 * time.Second, Established: time.Hour}})
+	handle(t, s.Monitor(mbox.Stream), mbox.OnConnEstablished, mbox.PostTCP, func(c *mbox.Context) {
+		if err := c.Release(); err != nil {
+			t.Error(err)
+		}
+	})
+	mboxtest.Run(t, s, life+"> A 112 312 0 t=+4s\n> A 112 312 0 t=+6s\n")
+	if st := s.Stats(); st.Total().Fates[shard.FateReleased] != 6 || st.Total().Flows != 2 {
+		t.Errorf("%d frames were of the mark, and %d flows began; want 6, 2", st.Total().Fates[shard.FateReleased], st.Total().Flows)
+	}
+}
+
+// The timers of a shard come after those of its flows, in the order of output as
+// in the order of calls.
+func TestOutputOfTimersIsInOrder(t *testing.T) {
+	var text bytes.Buffer
+	s := stack(t, mbox.Config{Shards: 1})
+	out := s.Output(&text)
+	sock := s.Monitor(mbox.Stream)
+	handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
+		for range 2 {
+			c.ArmShard(time.Second)
+			c.Arm(time.Second)
+		}
+	})
+	var j journal
+	handle(t, sock, mbox.OnTimer, mbox.PostTCP, func(c *mbox.Context) {
+		of := "shard"
+		if c.Flow() != (mbox.Flow{}) {
+			of = "flow"
+		}
+		j.add("%s %d", of, c.Timer())
+		out.Printf(c, "%s %d\n", of, c.Timer())
+	})
+	mboxtest.Run(t, s, "> S 100 0 0\nwait 3s\n")
+	j.expect(t, "flow 1", "flow 2", "shard 1", "shard 2")
+	if got := text.String(); got != strings.Join(j.lines, "\n")+"\n" {
+		t.Errorf("written:\n%s", got)
+	}
+}
