@@ -1,0 +1,127 @@
+package mbox_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/mbox-stack/mbox"
+	"github.com/mbox-stack/mbox/internal/witness"
+	"github.com/mbox-stack/mbox/rx"
+)
+
+// way is how a capture is played. What comes out must not depend on it.
+type way struct {
+	shards, batch, procs int
+}
+
+var ways = []way{{1, 128, 2}, {1, 128, 2}, {1, 1, 1}, {2, 256, 1}, {3, 1, 2}, {8, 256, 2}}
+
+// waysFew are for what there is much of.
+var waysFew = []way{{1, 128, 2}, {3, 1, 2}, {8, 256, 2}}
+
+// The same capture gives the same events in the same order, octet for octet,
+// for any number of shards, any batches and from run to run: with timers that
+// fire, flows that are evicted, stream memory that runs short, and handlers that
+// interfere (invariants I11 and I12).
+func TestEventsDoNotDependOnTheWay(t *testing.T) {
+	for _, c := range captures() {
+		t.Run(c.name, func(t *testing.T) {
+			frames := c.frames(t)
+			open := func() rx.Source { return rx.NewMemory(frames...) }
+			if st := sameOnAllWays(t, ways, c.memory, 0, open); !c.shows(&st) {
+				t.Errorf("the capture does not show what it is for: %+v", st.Total())
+			}
+			sameOnAllWays(t, waysFew, c.memory, 9, open)
+		})
+	}
+}
+
+// The same on captures of others, where there are any: MBOX_CONFORMANCE names a
+// directory with captures in it.
+func TestEventsOfACorpusDoNotDependOnTheWay(t *testing.T) {
+	dir := os.Getenv("MBOX_CONFORMANCE")
+	if dir == "" || testing.Short() {
+		t.Skip("MBOX_CONFORMANCE names no directory of captures")
+	}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.Contains(filepath.Base(path), ".pcap") && !strings.HasSuffix(path, ".cap") {
+			return err
+		}
+		sameOnAllWays(t, waysFew, 0, 0, func() rx.Source { return rx.File(path) })
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sameOnAllWays plays a source in all ways and returns what the first one did.
+func sameOnAllWays(t *testing.T, ways []way, memory, seed uint64, open func() rx.Source) (first mbox.Stats) {
+	t.Helper()
+	var sum []byte
+	for i, w := range ways {
+		log := sha256.New()
+		st, err := w.play(t, open(), memory, seed, log)
+		if err != nil && i == 0 {
+			t.Logf("%v", err) // a damaged capture: as far as it goes
+		}
+		if i == 0 {
+			first, sum = st, log.Sum(nil)
+			continue
+		}
+		if !bytes.Equal(log.Sum(nil), sum) {
+			t.Errorf("nuisance %d: %+v differs from %+v:\n%s", seed, w, ways[0], difference(t, ways[0], w, memory, seed, open))
+			return first
+		}
+	}
+	return first
+}
+
+// play runs a stack over a source, with a journal and an auditor.
+func (w way) play(t *testing.T, src rx.Source, memory, seed uint64, log io.Writer) (mbox.Stats, error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(w.procs))
+	s, err := mbox.New(mbox.Config{Shards: w.shards, Batch: w.batch, Memory: memory, Log: quiet()})
+	if err != nil {
+		return mbox.Stats{}, err
+	}
+	audit, err := witness.Audit(s)
+	if err == nil {
+		err = witness.Watch(s, log, seed)
+	}
+	if err != nil {
+		return mbox.Stats{}, err
+	}
+	err = s.Run(context.Background(), src)
+	st := s.Stats()
+	fmt.Fprintf(log, "%v\n", err)
+	if err := audit.Err(st); err != nil {
+		t.Errorf("%+v, nuisance %d: %v", w, seed, err)
+	}
+	return st, err
+}
+
+// difference plays a source in two ways again and returns where the journals
+// part.
+func difference(t *testing.T, a, b way, memory, seed uint64, open func() rx.Source) string {
+	t.Helper()
+	var logs [2]bytes.Buffer
+	for i, w := range []way{a, b} {
+		w.play(t, open(), memory, seed, &logs[i])
+	}
+	x, y := strings.SplitAfter(logs[0].String(), "\n"), strings.SplitAfter(logs[1].String(), "\n")
+	for i := range min(len(x), len(y)) {
+		if x[i] != y[i] {
+			return fmt.Sprintf("line %d\n\tbefore %s\t%s\tor     %s", i+1, x[max(0, i-1)], x[i], y[i])
+		}
+	}
+	return fmt.Sprintf("%d and %d lines", len(x), len(y))
+}
