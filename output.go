@@ -11,8 +11,9 @@ import (
 // share for any number of shards: that of the events it was written in.
 //
 // Each shard collects its own and hands it over at the marks of the source,
-// several in a megabyte of input, where the parts are merged. Make one with
-// Stack.Output before Run.
+// several in a megabyte of input, where the parts are merged. With a live source,
+// of which no two runs are alike, parts are written as they come instead. Make
+// one with Stack.Output before Run.
 type Output struct {
 	to     io.Writer
 	writer *merge.Writer // while the stack runs
@@ -26,7 +27,9 @@ type line struct {
 }
 
 // Output returns an output that writes to w, in one goroutine, while the stack
-// runs. If w fails, the stack stops and Run returns the error.
+// runs. If w fails, the stack stops and Run returns the error. A slow w holds up
+// shards and with them a capture; it must not call the stack, which may be
+// waiting for it.
 func (s *Stack) Output(w io.Writer) *Output {
 	o := &Output{to: w}
 	s.mu.Lock()
@@ -46,8 +49,8 @@ func (o *Output) Printf(c *Context, format string, args ...any) {
 }
 
 // open makes the output ready for a run of so many shards.
-func (o *Output) open(shards int) *merge.Writer {
-	o.writer = merge.NewWriter(o.to, shards)
+func (o *Output) open(shards int, mode merge.Mode, stop <-chan struct{}) *merge.Writer {
+	o.writer = merge.NewWriter(o.to, shards, mode, stop)
 	o.lines = make([]line, shards)
 	return o.writer
 }

@@ -40,7 +40,9 @@ type running struct {
 	cancel context.CancelFunc
 
 	mu  sync.Mutex
-	ids map[uint64]bool // goroutines of shards
+	ids map[uint64]bool // goroutines of shards, and those that stand in for one
+
+	late sync.Mutex // held by who stands in for a shard whose goroutine has ended
 }
 
 // Run receives from sources until all of them have ended or ctx is done, and
@@ -127,8 +129,12 @@ func (r *running) build(s *Stack, snap *uevents.Snapshot, seed uint64, live bool
 	if r.pool, err = ants.NewPool(s.cfg.Offload, ants.WithNonblocking(true)); err != nil {
 		return fmt.Errorf("%w: Offload: %w", ErrConfig, err)
 	}
+	mode := merge.InOrder
+	if live {
+		mode = merge.AsItComes
+	}
 	for _, o := range s.outputs {
-		r.writers = append(r.writers, o.open(n))
+		r.writers = append(r.writers, o.open(n, mode, r.group.Done()))
 	}
 	for i := range n {
 		sh, err := shard.New(shard.Config{
@@ -222,6 +228,12 @@ func (r *running) enlist() {
 	r.ids[sys.GoroutineID()] = true
 }
 
+func (r *running) delist() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.ids, sys.GoroutineID())
+}
+
 // inHandler reports whether the caller runs on a shard.
 func (r *running) inHandler() bool {
 	r.mu.Lock()
@@ -230,7 +242,7 @@ func (r *running) inHandler() bool {
 }
 
 // on runs f on a shard, and waits for it. When the shard's goroutine has ended
-// nobody else touches the shard: f runs at once.
+// nobody touches the shard but callers of on, one after the other.
 func (r *running) on(i int, f func(*shard.Shard)) {
 	done := make(chan struct{})
 	asked := r.shards[i].Requests.Put(func(sh *shard.Shard) { f(sh); close(done) }, r.ended[i])
@@ -244,8 +256,17 @@ func (r *running) on(i int, f func(*shard.Shard)) {
 	select {
 	case <-done:
 	default:
-		f(r.shards[i])
+		r.standIn(i, f)
 	}
+}
+
+// standIn runs f in the place of a shard's goroutine.
+func (r *running) standIn(i int, f func(*shard.Shard)) {
+	r.late.Lock()
+	defer r.late.Unlock()
+	r.enlist()
+	defer r.delist()
+	f(r.shards[i])
 }
 
 // each runs f on every shard, one after the other.
@@ -255,9 +276,18 @@ func (r *running) each(f func(*shard.Shard)) {
 	}
 }
 
+// eachIndex runs f in the place of every shard. If f panics, so does eachIndex,
+// and the shard goes on.
 func (r *running) eachIndex(f func(int)) {
 	for i := range r.shards {
-		r.on(i, func(*shard.Shard) { f(i) })
+		var failed any
+		r.on(i, func(*shard.Shard) {
+			defer func() { failed = recover() }()
+			f(i)
+		})
+		if failed != nil {
+			panic(failed)
+		}
 	}
 }
 

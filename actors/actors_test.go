@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -94,6 +95,15 @@ func TestGroupTurnsAPanicIntoAnError(t *testing.T) {
 	}
 	if p.Actor != "shard 3" || p.Value != "a bug" || !strings.Contains(string(p.Stack), "actors_test") {
 		t.Errorf("got %q, %v and a stack of %d octets", p.Actor, p.Value, len(p.Stack))
+	}
+}
+
+func TestGroupEndsWithAnActorThatExits(t *testing.T) {
+	g := actors.NewGroup(t.Context())
+	g.Go("waits", func(ctx context.Context) error { <-ctx.Done(); return nil })
+	g.Go("exits", func(context.Context) error { runtime.Goexit(); return nil })
+	if err := g.Wait(); !errors.Is(err, actors.ErrExited) {
+		t.Errorf("Wait = %v, want ErrExited", err)
 	}
 }
 

@@ -2,11 +2,15 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"runtime/pprof"
 	"sync"
 )
+
+// ErrExited is the failure of an actor whose goroutine ended amid its work.
+var ErrExited = errors.New("actors: the goroutine was ended by runtime.Goexit")
 
 // PanicError is what a Group makes of a panic in one of its actors: a bug of
 // ours, or of code that runs outside the handlers' own protection.
@@ -40,12 +44,16 @@ func NewGroup(ctx context.Context) *Group {
 func (g *Group) Done() <-chan struct{} { return g.ctx.Done() }
 
 // Go starts an actor. Its goroutine carries name as the pprof label "actor". If
-// body returns an error or panics, the whole group ends.
+// body returns an error, panics or does not return (runtime.Goexit, as a test's
+// FailNow does), the whole group ends.
 func (g *Group) Go(name string, body func(ctx context.Context) error) {
 	g.wait.Go(func() {
+		returned := false
 		defer func() {
 			if v := recover(); v != nil {
 				g.cancel(&PanicError{Actor: name, Value: v, Stack: debug.Stack()})
+			} else if !returned {
+				g.cancel(fmt.Errorf("%s: %w", name, ErrExited))
 			}
 		}()
 		pprof.Do(g.ctx, pprof.Labels("actor", name), func(ctx context.Context) {
@@ -53,6 +61,7 @@ func (g *Group) Go(name string, body func(ctx context.Context) error) {
 				g.cancel(fmt.Errorf("%s: %w", name, err))
 			}
 		})
+		returned = true
 	})
 }
 

@@ -10,4 +10,5 @@
 //	shard 2 ──chunks──┘
 //
 // So two runs over a capture write the same octets, for any number of shards.
+// Live sources, of which no two runs are alike, write what comes as it comes.
 package merge

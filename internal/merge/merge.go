@@ -27,31 +27,53 @@ type entry struct {
 type chunk struct {
 	entries []entry
 	octets  []byte
-	end     bool // all that the shard has up to its mark
+	end     bool  // all that the shard has up to its mark
+	from    *part // whose it is
 }
+
+// Mode says how the output of shards comes together.
+type Mode uint8
+
+const (
+	// InOrder writes what shards have up to a mark in one order, and so waits for
+	// the slowest at every mark. All shards must get all marks.
+	InOrder Mode = iota
+	// AsItComes writes the chunks of shards in the order in which they are handed
+	// over, each shard's in its own: for live sources, which must not hold one
+	// shard up for another and leave marks out where one has no room.
+	AsItComes
+)
 
 // Writer merges the output of shards. Append and Flush may be called for
 // different shards at once, for one shard by one goroutine; Run by one.
 type Writer struct {
 	to     *bufio.Writer
+	mode   Mode
 	parts  []part
 	failed atomic.Pointer[error]
 	done   chan struct{}
+	stop   <-chan struct{}
 }
 
 // part is what one shard does with a Writer.
 type part struct {
 	open  *chunk
-	queue chan *chunk
+	queue chan *chunk // the same for all parts iff they are written as they come
 	spare chan *chunk
 	_     [64]byte // shards do not share a cache line
 }
 
-// NewWriter returns a writer of the output of shards to w.
-func NewWriter(w io.Writer, shards int) *Writer {
-	m := &Writer{to: bufio.NewWriterSize(w, 1<<16), parts: make([]part, shards), done: make(chan struct{})}
+// NewWriter returns a writer of the output of shards to w. Closing stop ends it
+// wherever it is, when a shard has failed and nobody is left to Close it.
+func NewWriter(w io.Writer, shards int, mode Mode, stop <-chan struct{}) *Writer {
+	m := &Writer{to: bufio.NewWriterSize(w, 1<<16), mode: mode, parts: make([]part, shards), done: make(chan struct{}), stop: stop}
+	common := make(chan *chunk, chunksMax*shards)
 	for i := range m.parts {
-		m.parts[i] = part{open: &chunk{}, queue: make(chan *chunk, chunksMax), spare: make(chan *chunk, chunksMax)}
+		p := &m.parts[i]
+		p.open, p.queue, p.spare = &chunk{from: p}, common, make(chan *chunk, chunksMax)
+		if mode == InOrder {
+			p.queue = make(chan *chunk, chunksMax)
+		}
 	}
 	return m
 }
@@ -81,7 +103,7 @@ func (m *Writer) hand(p *part, end bool) {
 	select {
 	case p.open = <-p.spare:
 	default:
-		p.open = &chunk{}
+		p.open = &chunk{from: p}
 	}
 }
 
@@ -89,7 +111,9 @@ func (m *Writer) hand(p *part, end bool) {
 // use the writer afterwards.
 func (m *Writer) Close() {
 	for i := range m.parts {
-		close(m.parts[i].queue)
+		if i == 0 || m.mode == InOrder {
+			close(m.parts[i].queue)
+		}
 	}
 }
 
@@ -106,20 +130,35 @@ func (m *Writer) Err() error {
 // failed then. Output that comes after a failure is discarded.
 func (m *Writer) Run(failed func(error)) error {
 	defer close(m.done)
+	if m.mode == AsItComes {
+		return m.mix(failed)
+	}
 	now := make([]cursor, len(m.parts))
 	for {
 		for i := range now {
-			if !now[i].next(&m.parts[i]) {
+			if !m.next(&now[i], &m.parts[i]) {
 				return m.flush(failed)
 			}
 		}
 		if !m.round(now) {
 			return m.flush(failed)
 		}
-		if m.idle() && m.flush(failed) != nil {
+		if (m.idle() || m.Err() != nil) && m.flush(failed) != nil {
 			return m.Err()
 		}
 	}
+}
+
+// mix writes chunks as they come.
+func (m *Writer) mix(failed func(error)) error {
+	var c cursor
+	for m.next(&c, &m.parts[0]) {
+		m.write(c.octets)
+		if (m.idle() || m.Err() != nil) && m.flush(failed) != nil {
+			return m.Err()
+		}
+	}
+	return m.flush(failed)
 }
 
 // cursor is how far the merge has come in one shard's output.
@@ -128,17 +167,21 @@ type cursor struct {
 	entry, octet int
 }
 
-// next takes the shard's next chunk, and gives the one before back. It reports
-// false when there will be none.
-func (c *cursor) next(p *part) bool {
+// next takes the next chunk of a queue, and gives the one before back. It
+// reports false when there will be none.
+func (m *Writer) next(c *cursor, p *part) bool {
 	if c.chunk != nil {
 		c.entries, c.octets, c.end = c.entries[:0], c.octets[:0], false
 		select {
-		case p.spare <- c.chunk:
+		case c.from.spare <- c.chunk:
 		default:
 		}
 	}
-	*c = cursor{chunk: <-p.queue}
+	*c = cursor{}
+	select {
+	case c.chunk = <-p.queue:
+	case <-m.stop:
+	}
 	return c.chunk != nil
 }
 
@@ -149,7 +192,7 @@ func (m *Writer) round(now []cursor) bool {
 		for i := range now {
 			c := &now[i]
 			for c.entry == len(c.entries) && !c.end {
-				if !c.next(&m.parts[i]) {
+				if !m.next(c, &m.parts[i]) {
 					return false
 				}
 			}
@@ -162,11 +205,15 @@ func (m *Writer) round(now []cursor) bool {
 		}
 		c := &now[best]
 		n := c.entries[c.entry].len
-		if _, err := m.to.Write(c.octets[c.octet : c.octet+n]); err != nil && m.failed.Load() == nil {
-			m.failed.Store(&err)
-		}
+		m.write(c.octets[c.octet : c.octet+n])
 		c.entry++
 		c.octet += n
+	}
+}
+
+func (m *Writer) write(b []byte) {
+	if _, err := m.to.Write(b); err != nil && m.failed.Load() == nil {
+		m.failed.Store(&err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -20,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // Two shards write at marks; what they wrote comes out in the order of frames.
 func Example() {
-	w := merge.NewWriter(os.Stdout, 2)
+	w := merge.NewWriter(os.Stdout, 2, merge.InOrder, nil)
 	done := make(chan struct{})
 	go func() { w.Run(func(error) {}); close(done) }()
 	at := func(frame uint64) uevents.Order { return uevents.Order{Phase: uevents.PhaseFrame, Number: frame} }
@@ -43,7 +44,7 @@ func TestOrderDoesNotDependOnShards(t *testing.T) {
 	const marks, perMark = 40, 25
 	write := func(shards int) string {
 		var out bytes.Buffer
-		w := merge.NewWriter(&out, shards)
+		w := merge.NewWriter(&out, shards, merge.InOrder, nil)
 		var wait, run sync.WaitGroup
 		run.Go(func() {
 			if err := w.Run(func(error) {}); err != nil {
@@ -119,7 +120,13 @@ func (b *broken) Write(p []byte) (int, error) {
 }
 
 func TestAWriterThatFailsStopsNobody(t *testing.T) {
-	w := merge.NewWriter(&broken{1 << 17}, 2)
+	for _, mode := range []merge.Mode{merge.InOrder, merge.AsItComes} {
+		failOne(t, mode)
+	}
+}
+
+func failOne(t *testing.T, mode merge.Mode) {
+	w := merge.NewWriter(&broken{1 << 17}, 2, mode, nil)
 	told := 0
 	done := make(chan error)
 	go func() { done <- w.Run(func(error) { told++ }) }()
@@ -137,4 +144,57 @@ func TestAWriterThatFailsStopsNobody(t *testing.T) {
 	if err := <-done; !errors.Is(err, errBroken) || told != 1 || !errors.Is(w.Err(), errBroken) {
 		t.Errorf("Run = %v, told %d times", err, told)
 	}
+}
+
+// A live source leaves marks out for a shard that has no room: the others are
+// not held up for it, and nothing is lost, now or at the end.
+func TestShardsThatMissMarksHoldNobodyUp(t *testing.T) {
+	const marks = 1000
+	var out bytes.Buffer
+	w := merge.NewWriter(&out, 3, merge.AsItComes, nil)
+	var wait, run sync.WaitGroup
+	run.Go(func() {
+		if err := w.Run(func(error) {}); err != nil {
+			t.Error(err)
+		}
+	})
+	for s := range 3 {
+		wait.Go(func() {
+			for m := range marks {
+				w.Append(s, uevents.Order{Phase: uevents.PhaseFrame, Number: uint64(m)}, fmt.Appendf(nil, "%d %d\n", s, m))
+				if s == 0 || m%(100*s) == 0 || m == marks-1 {
+					w.Flush(s)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	w.Close()
+	run.Wait()
+	next := [3]int{}
+	for line := range strings.Lines(out.String()) {
+		var s, m int
+		if _, err := fmt.Sscan(line, &s, &m); err != nil || m != next[s] {
+			t.Fatalf("%q, want entry %d of the shard: %v", line, next[s], err)
+		}
+		next[s]++
+	}
+	if next != [3]int{marks, marks, marks} {
+		t.Errorf("written %v entries of %d each", next, marks)
+	}
+}
+
+// When a shard fails, those that wait for its part are let go.
+func TestStopEndsAWriterThatWaits(t *testing.T) {
+	stop := make(chan struct{})
+	w := merge.NewWriter(io.Discard, 2, merge.InOrder, stop)
+	var wait sync.WaitGroup
+	wait.Go(func() { w.Run(func(error) {}) })
+	wait.Go(func() {
+		for range 100 {
+			w.Flush(1) // shard 0 never comes to a mark
+		}
+	})
+	close(stop)
+	wait.Wait()
 }
