@@ -1,8 +1,6 @@
 package mbox_test
 
 import (
-	"io"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -151,6 +149,3 @@ func fragments(t testing.TB) []rx.Frame {
 	}
 	return cut
 }
-
-// quiet is a log that nobody reads.
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
