@@ -127,6 +127,7 @@ func (s *Shard) mark(m Mark) {
 	if m.Last {
 		s.drain()
 	}
+	s.checkInvariants(m.Last)
 	if m.Last || s.stats.Marks%publishEvery == 0 {
 		s.publish()
 	}

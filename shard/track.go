@@ -175,7 +175,7 @@ func (s *Shard) lookup(hash uint64, key *wire.FlowKey) (handle, *flow) {
 		if h == 0 {
 			return 0, nil
 		}
-		if fl := s.flows.At(h); fl.key == *key {
+		if fl := s.flows.At(h); fl.key.Equal(key) {
 			return h, fl
 		}
 	}
@@ -282,6 +282,7 @@ func (s *Shard) checksumBad() bool {
 // it is no flow's.
 func (s *Shard) startsNone(why Fate) {
 	s.fate(why)
+	s.stats.Flows--
 	s.remove(s.cur, s.fl)
 	s.stage = stageDone
 }

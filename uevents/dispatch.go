@@ -25,6 +25,7 @@ type Dispatcher struct {
 	// that are left are checked against the new one.
 	changed bool
 	user    bool       // a handler or filter is running
+	busy    bool       // something is queued or under way
 	one     [1]op      // the program of Call
 	other   Occurrence // of Call and of raised events, which are not queued
 	custom  Raised     // valid iff other is a raised event
@@ -60,20 +61,19 @@ func (d *Dispatcher) Plan() *Plan { return d.plan }
 func (d *Dispatcher) Queue(o Occurrence) {
 	if d.plan.wants[o.Hook][o.Side]&(1<<o.Kind) != 0 {
 		d.queue = append(d.queue, o)
+		d.busy = true
 	}
 }
 
 // Idle reports whether nothing is left to run.
-func (d *Dispatcher) Idle() bool {
-	return d.pc >= len(d.prog) && d.head == len(d.queue) && len(d.raised) == 0
-}
+func (d *Dispatcher) Idle() bool { return !d.busy }
 
 // Run runs everything that is queued.
 func (d *Dispatcher) Run() {
 	for {
 		d.steps()
 		if !d.next() {
-			d.queue, d.head = d.queue[:0], 0
+			d.queue, d.head, d.busy = d.queue[:0], 0, false
 			return
 		}
 	}
@@ -166,7 +166,7 @@ func (d *Dispatcher) Call(h Handler, reg Registration) {
 	}
 	d.other = Occurrence{Kind: KindCustom, Hook: PostTCP}
 	d.ctx.now = &d.other
-	d.prog, d.pc, d.changed = d.one[:], 0, false
+	d.prog, d.pc, d.changed, d.busy = d.one[:], 0, false, true
 }
 
 // Recovered is called when Run has panicked. It reports whether a handler or

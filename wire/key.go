@@ -94,6 +94,17 @@ func (k *FlowKey) IP(i uint8) netip.Addr {
 	return a
 }
 
+// Equal reports whether k and o are the same key, as k == o does, in the fewest
+// steps: look-ups spend their time here.
+func (k *FlowKey) Equal(o *FlowKey) bool {
+	le := binary.LittleEndian
+	a0, a1 := &k.Addr[0], &k.Addr[1]
+	b0, b1 := &o.Addr[0], &o.Addr[1]
+	return le.Uint64(a0[8:]) == le.Uint64(b0[8:]) && le.Uint64(a1[8:]) == le.Uint64(b1[8:]) &&
+		k.Port == o.Port && k.Proto == o.Proto && k.Version == o.Version && k.Scope == o.Scope &&
+		le.Uint64(a0[:]) == le.Uint64(b0[:]) && le.Uint64(a1[:]) == le.Uint64(b1[:])
+}
+
 // Hash returns a hash of the key under seed. It is the same for both
 // directions, as the key is.
 func (k *FlowKey) Hash(seed uint64) uint64 {

@@ -1,0 +1,93 @@
+package shard
+
+import (
+	"github.com/mbox-stack/mbox/internal/assert"
+	"github.com/mbox-stack/mbox/wire"
+)
+
+// checkInvariants walks over all that the shard owns, in checked builds: what
+// the table, the lists, the slabs and the counters say of the flows is the same
+// (I7), and every timer belongs to somebody who knows it. It costs as much as
+// there are flows, so marks call it at the powers of two, and the last one does.
+func (s *Shard) checkInvariants(last bool) {
+	if n := s.stats.Marks; !assert.Enabled || !last && n&(n-1) != 0 {
+		return
+	}
+	var c census
+	for i := range s.slots {
+		c.slot(s, wire.Slot(i))
+	}
+	c.timers += s.checkAlarms(s.ambient, 0)
+	var ended uint64
+	for _, n := range s.stats.Ended {
+		ended += n
+	}
+	assert.That(c.flows == s.stats.Live && c.marks == s.stats.Marked, "I7: flows in lists are those counted as live")
+	assert.That(s.stats.Flows == ended+c.flows-c.marks, "I7: flows begun have ended or live")
+	assert.That(s.flows.Len() == int(c.flows), "I7: flows in the slab are those in lists")
+	assert.That(s.pairs.Len() == c.pairs && s.labels.Len() == c.labels, "streams and labels belong to flows")
+	assert.That(len(s.bags.all)-len(s.bags.idle) == c.bags+min(1, len(s.bags.all)), "values belong to flows")
+	assert.That(s.wheel.nodes.Len() == c.timers, "timers belong to flows and handlers")
+	assert.That(!last || c.flows == 0, "nothing outlives the last mark")
+}
+
+// census is what a walk has counted.
+type census struct {
+	flows, marks        uint64
+	pairs, labels, bags int
+	timers              int
+}
+
+// slot counts what is in one slot.
+func (c *census) slot(s *Shard, at wire.Slot) {
+	sl := &s.slots[at]
+	before := c.flows
+	for class := range sl.lists {
+		older := handle(0)
+		for h := sl.lists[class].oldest; h != 0; h = s.flows.At(h).newer {
+			fl := s.flows.At(h)
+			assert.That(int(fl.class) == class && fl.older == older, "a flow stands where its list says")
+			c.flow(s, at, h, fl)
+			older = h
+		}
+		assert.That(sl.lists[class].newest == older, "a list ends with its newest flow")
+	}
+	flows := int(c.flows - before)
+	assert.That(flows == sl.live && flows == int(sl.index.used), "I7: flows in the index are those in lists")
+	assert.That(flows > 0 || s.arena.Used(at) == 0, "stream memory belongs to flows")
+}
+
+// flow counts what belongs to one flow.
+func (c *census) flow(s *Shard, at wire.Slot, h handle, fl *flow) {
+	found, _ := s.lookup(fl.key.Hash(s.cfg.Seed), &fl.key)
+	assert.That(found == h && fl.id.Slot() == at, "I7: a flow in a list is found by its key, in its slot")
+	c.flows++
+	c.pairs += count(fl.pair)
+	c.labels += count(fl.label)
+	c.bags += count(fl.bag)
+	c.timers += count(fl.idle) + s.checkAlarms(fl.timers, h)
+	if fl.idle != 0 {
+		t := s.wheel.nodes.At(fl.idle)
+		assert.That(t.owner == h && t.sub == idleTimer && t.order == uint64(fl.id), "the timer that ends a flow is its own")
+	}
+	if fl.flags&flowReleased != 0 {
+		c.marks++
+		assert.That(fl.pair == 0 && fl.bag == 0 && fl.timers == 0, "a mark has nothing beside its record")
+		return
+	}
+	plan := s.plans.At(fl.plan)
+	assert.That(plan != nil && plan.Sockets != 0, "a flow that is no mark is somebody's")
+}
+
+// checkAlarms counts the alarms of an owner.
+func (s *Shard) checkAlarms(list, owner handle) (n int) {
+	for h := list; h != 0; h = s.alarms.At(h).next {
+		a := s.alarms.At(h)
+		assert.That(a.owner == owner && s.wheel.nodes.At(a.timer).owner == h, "an alarm is its owner's")
+		n++
+	}
+	return n
+}
+
+// count returns 1 for a handle of something, 0 for none.
+func count(h handle) int { return int(min(h, 1)) }
