@@ -194,7 +194,7 @@ func (s *Shard) remove(h handle, fl *flow) {
 	}
 	s.leave(sl, fl)
 	sl.index.remove(uint64(fl.tag), h)
-	//sl.live--
+	sl.live--
 	s.stats.Live--
 	s.flows.Free(h)
 	if s.cur == h {
