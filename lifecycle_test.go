@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mbox-stack/mbox"
+	"github.com/mbox-stack/mbox/buffers"
 	"github.com/mbox-stack/mbox/mboxtest"
 	"github.com/mbox-stack/mbox/shard"
 )
@@ -202,5 +203,144 @@ func TestOutputOfTimersIsInOrder(t *testing.T) {
 	j.expect(t, "flow 1", "flow 2", "shard 1", "shard 2")
 	if got := text.String(); got != strings.Join(j.lines, "\n")+"\n" {
 		t.Errorf("written:\n%s", got)
+	}
+}
+
+// A datagram flow has no endpoints, no order and no stream; what is asked of it
+// beyond that is harmless.
+func TestDatagramsMeetEverythingAHandlerCanDo(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	sock := s.Monitor(mbox.Stream)
+	if err := sock.KeepStream(100); err != nil {
+		t.Fatal(err)
+	}
+	var j journal
+	handle(t, sock, mbox.OnPacket, mbox.PreTCP, func(c *mbox.Context) {
+		err := errors.Join(c.SetBuffer(c.Side(), 1000), c.SetPolicy(buffers.Last), c.SetReassembly(c.Side(), true))
+		if err != nil {
+			t.Error(err)
+		}
+		if n, err := c.ReadAt(c.Side(), 0, make([]byte, 10)); n != 0 || err == nil {
+			t.Errorf("ReadAt = %d, %v", n, err)
+		}
+		if held := c.Held(c.Side(), nil); len(held) != 0 || c.TCP() != nil || c.State(c.Side()) != mbox.Closed {
+			t.Errorf("held %v, TCP %v, state %s", held, c.TCP(), c.State(c.Side()))
+		}
+		c.Buffered(c.Side())
+	})
+	handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
+		if _, err := c.Arm(time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+	handle(t, sock, mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) { j.add("%s %d+%d", c.Side(), c.Offset(), len(c.Payload())) })
+	handle(t, sock, mbox.OnTimer, mbox.PostTCP, func(c *mbox.Context) {
+		j.add("timer")
+		if err := c.Stop(mbox.Client); err != nil {
+			t.Error(err)
+		}
+	})
+	handle(t, sock, mbox.OnICMPError, mbox.PostTCP, func(c *mbox.Context) {
+		j.add("icmp %s", c.Side())
+		if err := c.Release(); err != nil {
+			t.Error(err)
+		}
+	})
+	mboxtest.Run(t, s, "> U 10\n< U 20\n> U 5\nwait 2s\n> U 10\n< U 10\nicmp > 3 3\n< U 10\nicmp > 3 3\n")
+	j.expect(t, "client 0+10", "server 0+20", "client 10+5", "timer", "server 20+10", "icmp client")
+	if st := s.Stats(); st.Total().Fates[shard.FateReleased] != 2 || st.Total().Ended[mbox.EndReleased] != 1 {
+		t.Errorf("fates %v, ended %v", st.Total().Fates, st.Total().Ended)
+	}
+}
+
+// What a handler does as a flow ends, or of one that is not there, has no effect
+// and says so.
+func TestChangesAsAFlowEnds(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	sock := s.Monitor(mbox.Stream)
+	ends := 0
+	handle(t, sock, mbox.OnNewData, mbox.PostTCP, func(*mbox.Context) {})
+	handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) {
+		ends++
+		_, armed := c.Arm(time.Second)
+		for what, err := range map[string]error{"Release": c.Release(), "Stop": c.Stop(mbox.Client), "SetReassembly": c.SetReassembly(mbox.Server, true)} {
+			if !errors.Is(err, mbox.ErrFlowGone) {
+				t.Errorf("%s in OnConnEnd = %v, want ErrFlowGone", what, err)
+			}
+		}
+		if err := errors.Join(armed, c.SetPolicy(buffers.Last), c.SetBuffer(mbox.Client, 100), c.Offload(func() any { return nil }, func(*mbox.Context, any) { t.Error("the flow is gone") })); err != nil {
+			t.Error(err)
+		}
+		if c.Counters(mbox.Client).Packets == 0 || c.Flow() == (mbox.Flow{}) {
+			t.Error("what the flow was cannot be read")
+		}
+	})
+	handle(t, sock, mbox.OnTimer, mbox.PostTCP, func(*mbox.Context) { t.Error("a timer outlived its flow") })
+	mboxtest.Run(t, s, life+"wait 2m\n\n"+life)
+	if ends != 2 {
+		t.Errorf("%d flows ended, want 2", ends)
+	}
+}
+
+// Releases, stops and registrations from every event and hook, alone and by the
+// only socket: nothing more is raised for the flow, and nothing is left of it.
+func TestReleaseFromEveryEvent(t *testing.T) {
+	for _, ev := range mbox.Events() {
+		for _, hook := range []mbox.Hook{mbox.PreTCP, mbox.PostTCP} {
+			s := stack(t, mbox.Config{NoPickup: ev == mbox.OnOrphan})
+			sock := s.Monitor(mbox.Stream)
+			released, later := false, 0
+			err := sock.Handle(ev, hook, func(c *mbox.Context) {
+				if err := c.Release(); err == nil {
+					released = true
+				}
+			})
+			if err != nil {
+				continue // not on this hook
+			}
+			handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) { c.Arm(time.Second) })
+			for _, other := range mbox.Events() {
+				for _, h := range []mbox.Hook{mbox.PreTCP, mbox.PostTCP} {
+					sock.Handle(other, h, func(c *mbox.Context) {
+						if released {
+							later++
+							t.Logf("%s %s after %s %s", c.Event(), c.Hook(), ev, hook)
+						}
+					})
+				}
+			}
+			mboxtest.Run(t, s, eventful)
+			st := s.Stats()
+			if total := st.Total(); later != 0 || released != (total.Ended[mbox.EndReleased] == 1) || total.Live != 0 || !st.Balanced() {
+				t.Errorf("%s %s: %d events after the release, ended %v", ev, hook, later, total.Ended)
+			}
+		}
+	}
+}
+
+// Clocks that jump by years, and timers beyond the end of time: what is due fires
+// once, in order, and nothing takes longer for it.
+func TestTimeJumps(t *testing.T) {
+	for _, c := range []struct {
+		timeouts mbox.Timeouts
+		want     []string
+	}{
+		{mbox.Timeouts{}, []string{"timer 4", "timer 3", "idle-timeout", "timer 8", "timer 7", "shutdown"}},
+		{mbox.Timeouts{Established: mbox.Never}, []string{"timer 4", "timer 3", "timer 2", "shutdown"}},
+	} {
+		s := stack(t, mbox.Config{Timeouts: c.timeouts})
+		sock := s.Monitor(mbox.Stream)
+		var j journal
+		handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
+			for _, d := range []time.Duration{1<<63 - 1, 8000 * time.Hour, time.Second, 0} {
+				if _, err := c.Arm(d); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		handle(t, sock, mbox.OnTimer, mbox.PostTCP, func(c *mbox.Context) { j.add("timer %d", c.Timer()) })
+		handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) { j.add("%s", c.Reason()) })
+		mboxtest.Run(t, s, "> PA 101 301 5\n> PA 106 301 5 t=+500ms\n> PA 111 301 5 t=+8000h\nwait 2s\n")
+		j.expect(t, c.want...)
 	}
 }

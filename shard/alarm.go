@@ -121,9 +121,7 @@ func (s *Shard) ring(h handle) {
 
 // arm adds an alarm of the flow at hand, or of the shard.
 func (s *Shard) arm(after time.Duration, socket uint8, ofShard bool) (uevents.Timer, error) {
-	if after < 0 {
-		return 0, fmt.Errorf("%w: a timer cannot be due %v ago", uevents.ErrBusy, -after)
-	}
+	after = max(after, 0) // what was due before is due now, as of time.NewTimer
 	list, owner, order := &s.ambient, handle(0), ^uint64(0)
 	if !ofShard {
 		list, owner, order = &s.fl.timers, s.cur, uint64(s.fl.id)
