@@ -265,7 +265,7 @@ func TestReadAtReachesWhatIsHeld(t *testing.T) {
 	j.expect(t,
 		`[[4,8)] "" buffers: octet not yet arrived, next 0 pending 4`,
 		`[[0,8)] "abcdefgh" <nil>, next 8 pending 0`,
-		`[[4,10)] "" buffers: octet no longer held, next 10 pending 0`)
+		`[[4,10)] "" buffers: octet no longer held; the next one held is at 4, next 10 pending 0`)
 }
 
 func TestTimersFireOnPacketTime(t *testing.T) {
@@ -405,7 +405,7 @@ func TestCallsThatWouldWaitFailInHandlers(t *testing.T) {
 		for name, err := range map[string]error{
 			"Do":       s.Do(c.Flow(), func(*mbox.Context) {}),
 			"EachFlow": s.EachFlow(func(*mbox.Context) {}),
-			"Fold":     local.Fold(s, func(*int) {}),
+			"Fold":     local.Fold(func(*int) {}),
 			"Handle":   sock.Handle(mbox.OnPacket, mbox.PostTCP, func(*mbox.Context) {}),
 			"Close":    sock.Close(),
 		} {
@@ -421,16 +421,65 @@ func TestCallsThatWouldWaitFailInHandlers(t *testing.T) {
 }
 
 func TestConfigNamesEveryProblem(t *testing.T) {
-	_, err := mbox.New(mbox.Config{Shards: -1, Memory: 5, Batch: 1 << 20, Policies: []mbox.PolicyRule{{}}})
+	_, err := mbox.New(mbox.Config{Shards: -1, Memory: 5, Batch: 1 << 20, Policies: []mbox.PolicyRule{{}},
+		Policy: 99, Timeouts: mbox.Timeouts{Closed: -5}, Filter: "tcp prot 80"})
 	if !errors.Is(err, mbox.ErrConfig) {
 		t.Fatalf("New = %v", err)
 	}
-	for _, word := range []string{"Shards", "Memory", "Batch", "Policies[0]"} {
+	for _, word := range []string{"Shards", "Memory", "Batch", "Policies[0]", "Policy is 99", "Timeouts.Closed", "column 5"} {
 		if !strings.Contains(err.Error(), word) {
 			t.Errorf("%q is not named in:\n%v", word, err)
 		}
 	}
 	if _, err := mbox.New(mbox.Config{Filter: "tcp prot 80"}); !errors.Is(err, mbox.ErrConfig) || !strings.Contains(err.Error(), "column") {
 		t.Errorf("a bad filter = %v", err)
+	}
+}
+
+func TestReadGoesOnWhereItEnded(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	var j journal
+	for _, size := range []int{3, 100} { // each socket has its own place
+		sock := s.Monitor(mbox.Stream)
+		handle(t, sock, mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) {
+			buf := make([]byte, size)
+			n, off, err := c.Read(c.Side(), buf)
+			j.add("%d: %q at %d %v", size, buf[:n], off, err)
+		})
+	}
+	mboxtest.Run(t, s, `
+> S    100   0   0
+< SA   300 101   0
+> PA   101 301  - data="abcdef"
+> PA   110 301  - data="xyz"
+< A    301 113  0
+`)
+	j.expect(t,
+		`3: "abc" at 0 <nil>`, `100: "abcdef" at 0 <nil>`,
+		`3: "xyz" at 9 <nil>`, `100: "xyz" at 9 <nil>`)
+}
+
+// What a record is labelled with must not depend on whether anybody reads.
+func TestEvidenceDoesNotNeedAReader(t *testing.T) {
+	const script = `
+> S    100   0   0
+< SA   300 101   0
+> PA   101 301  10
+> PA   121 301  10
+< A    301 131   0
+> PA   121 301  10
+`
+	for _, reads := range []bool{false, true} {
+		s := stack(t, mbox.Config{})
+		sock := s.Monitor(mbox.Stream)
+		var ev mbox.Evidence
+		if reads {
+			handle(t, sock, mbox.OnNewData, mbox.PostTCP, func(*mbox.Context) {})
+		}
+		handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) { ev = c.Evidence() })
+		mboxtest.Run(t, s, script)
+		if want := (mbox.Evidence{GapOctets: 10, MatchUnknown: true}); ev != want {
+			t.Errorf("read: %v: %+v, want %+v", reads, ev, want)
+		}
 	}
 }

@@ -116,7 +116,7 @@ func TestEverythingAtOnceWhileRunning(t *testing.T) {
 			n := 0
 			err := errors.Join(
 				s.EachFlow(func(c *mbox.Context) { n += int(c.Counters(mbox.Client).Packets) }),
-				counts.Fold(s, func(v *int) { n += *v }))
+				counts.Fold(func(v *int) { n += *v }))
 			if err != nil {
 				t.Error(err)
 			}
@@ -159,7 +159,7 @@ func TestQuestionsWhileTheStackEnds(t *testing.T) {
 					if err == nil {
 						err = sock.Close()
 					}
-					if err := errors.Join(s.EachFlow(func(*mbox.Context) {}), counts.Fold(s, func(*int) {})); err != nil {
+					if err := errors.Join(s.EachFlow(func(*mbox.Context) {}), counts.Fold(func(*int) {})); err != nil {
 						t.Error(err)
 					}
 					if err != nil { // 64 have been opened
@@ -181,7 +181,7 @@ func TestFoldRunsInTheShardsPlace(t *testing.T) {
 	counts := mbox.NewLocal[int](s, nil)
 	handle(t, s.Monitor(mbox.Stream), mbox.OnPacket, mbox.PostTCP, func(c *mbox.Context) { *counts.Of(c)++ })
 	run(t, s, life, 4, func() {
-		err := counts.Fold(s, func(*int) {
+		err := counts.Fold(func(*int) {
 			if err := s.EachFlow(func(*mbox.Context) {}); !errors.Is(err, mbox.ErrInHandler) {
 				t.Errorf("EachFlow in Fold = %v, want ErrInHandler", err)
 			}
@@ -194,11 +194,11 @@ func TestFoldRunsInTheShardsPlace(t *testing.T) {
 				t.Errorf("recovered %v", v)
 			}
 		}()
-		counts.Fold(s, func(*int) { panic("on purpose") })
+		counts.Fold(func(*int) { panic("on purpose") })
 		t.Error("Fold returned")
 	})
 	total := 0
-	if err := counts.Fold(s, func(v *int) { total += *v }); err != nil || total != 8 {
+	if err := counts.Fold(func(v *int) { total += *v }); err != nil || total != 8 {
 		t.Errorf("after the run %d packets were counted, %v; want 8", total, err)
 	}
 }

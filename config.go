@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"time"
 
 	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/filter"
 	"github.com/mbox-stack/mbox/frag"
 	"github.com/mbox-stack/mbox/rx"
 	"github.com/mbox-stack/mbox/shard"
@@ -121,8 +123,22 @@ func (c *Config) validate() error {
 	check(c.Batch > 0 && c.Batch <= batchMax, "Batch is %d: must be between 1 and %d", c.Batch, batchMax)
 	check(c.Offload > 0, "Offload is %d: must not be negative", c.Offload)
 	check(c.Checksums <= ChecksumsOff, "Checksums is %d: not a mode", c.Checksums)
+	check(c.Policy <= buffers.Solaris, "Policy is %d: not a policy", c.Policy)
+	for name, d := range map[string]time.Duration{
+		"Embryonic": c.Timeouts.Embryonic, "Established": c.Timeouts.Established, "Closing": c.Timeouts.Closing,
+		"Closed": c.Timeouts.Closed, "Datagram": c.Timeouts.Datagram,
+	} {
+		check(d >= 0 || d == Never, "Timeouts.%s is %v: must not be negative, but for Never", name, d)
+	}
 	for i, r := range c.Policies {
 		check(r.Prefix.IsValid(), "Policies[%d]: the prefix is not valid", i)
+		check(r.Policy <= buffers.Solaris, "Policies[%d]: %d is not a policy", i, r.Policy)
+	}
+	if err := c.Fragments.Validate(); err != nil {
+		problems = append(problems, fmt.Errorf("%w: Fragments: %w", ErrConfig, err))
+	}
+	if _, err := filter.Compile(c.Filter); err != nil {
+		problems = append(problems, fmt.Errorf("%w: Filter: %w", ErrConfig, err))
 	}
 	return errors.Join(problems...)
 }

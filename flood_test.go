@@ -246,7 +246,7 @@ func hashFlows(t *testing.T, s *mbox.Stack) *hasher {
 // sums returns what was hashed, by client.
 func (h *hasher) sums(t *testing.T, s *mbox.Stack) map[netip.AddrPort]*hashed {
 	all := map[netip.AddrPort]*hashed{}
-	err := h.done.Fold(s, func(part *map[netip.AddrPort]*hashed) {
+	err := h.done.Fold(func(part *map[netip.AddrPort]*hashed) {
 		for client, sums := range *part {
 			all[client] = sums
 		}

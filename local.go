@@ -3,6 +3,7 @@ package mbox
 // Local is state that each shard has one of, so that handlers need neither locks
 // nor atomics for what they count. Fold adds the parts up.
 type Local[T any] struct {
+	stack *Stack
 	parts []localPart[T]
 	init  func() T
 }
@@ -15,7 +16,7 @@ type localPart[T any] struct {
 // NewLocal returns a Local of the stack's shards; init makes a shard's part when
 // it is first asked for, nil stands for the zero value.
 func NewLocal[T any](s *Stack, init func() T) *Local[T] {
-	return &Local[T]{parts: make([]localPart[T], s.cfg.Shards), init: init}
+	return &Local[T]{stack: s, parts: make([]localPart[T], s.cfg.Shards), init: init}
 }
 
 // Of returns the part of the shard that runs the handler.
@@ -33,8 +34,8 @@ func (l *Local[T]) Of(c *Context) *T {
 // Fold calls f with every part there is, in the order of shards. While the stack
 // runs, each is read on its shard, between two batches; in a handler it is
 // ErrInHandler.
-func (l *Local[T]) Fold(s *Stack, f func(*T)) error {
-	if run := s.current(); run != nil {
+func (l *Local[T]) Fold(f func(*T)) error {
+	if run := l.stack.current(); run != nil {
 		if run.inHandler() {
 			return ErrInHandler
 		}

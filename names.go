@@ -56,6 +56,20 @@ type (
 	Range = buffers.Range
 	// Policy says which copy of overlapping octets counts.
 	Policy = buffers.Policy
+	// Buffered is what is held of one side's stream.
+	Buffered = uevents.Buffered
+	// RTT is the round-trip time of a handshake as seen in the middle.
+	RTT = uevents.RTT
+	// Start says what a flow began with.
+	Start = uevents.Start
+	// EndReason says why a flow ended.
+	EndReason = uevents.EndReason
+	// GapReason says why octets were given up.
+	GapReason = uevents.GapReason
+	// Match says how repeated octets compare with those that came first.
+	Match = uevents.Match
+	// GoneError says where octets that can be read go on.
+	GoneError = buffers.GoneError
 	// PolicyRule gives a policy to a part of the network.
 	PolicyRule = shard.PolicyRule
 	// Timeouts are how long flows may be silent.
@@ -162,12 +176,32 @@ const (
 	MatchUnknown = uevents.MatchUnknown
 )
 
+// The overlap policies: which copy of overlapping octets counts. Those named
+// after systems do what their receivers do.
+const (
+	PolicyFirst    = buffers.First
+	PolicyLast     = buffers.Last
+	PolicyLinux    = buffers.Linux
+	PolicyOldLinux = buffers.OldLinux
+	PolicyBSD      = buffers.BSD
+	PolicySolaris  = buffers.Solaris
+)
+
+// ParsePolicy returns the overlap policy of a name, as configuration files spell
+// it.
+func ParsePolicy(name string) (Policy, error) { return buffers.ParsePolicy(name) }
+
 // The errors that calls and handlers meet, to be tested with errors.Is.
 var (
 	ErrConfig    = shard.ErrConfig
 	ErrHook      = uevents.ErrHook
 	ErrEvent     = uevents.ErrEvent
 	ErrClosed    = uevents.ErrClosed
+	ErrSockets   = uevents.ErrSockets
+	ErrKind      = uevents.ErrSocketKind
+	ErrForeign   = uevents.ErrForeign
+	ErrNoFlow    = uevents.ErrNoFlow
+	ErrDepth     = uevents.ErrRaiseDepth
 	ErrBusy      = uevents.ErrBusy
 	ErrInHandler = uevents.ErrInHandler
 	ErrFlowGone  = uevents.ErrFlowGone

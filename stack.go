@@ -37,14 +37,15 @@ func New(cfg Config) (*Stack, error) {
 	s := &Stack{cfg: cfg}
 	if cfg.Filter != "" {
 		if s.filter, err = filter.Compile(cfg.Filter); err != nil {
-			return nil, fmt.Errorf("%w: Filter: %w", ErrConfig, err)
+			return nil, err
 		}
 	}
 	return s, nil
 }
 
 // Monitor opens a socket that sees flows (Stream) or frames (Raw). Without Bind
-// it sees all of them. It panics if 64 sockets have been opened before.
+// it sees all of them. It panics where
+// MonitorAs fails.
 func (s *Stack) Monitor(kind SocketKind) *Socket {
 	sock, err := s.MonitorAs(kind, "")
 	if err != nil {
@@ -54,19 +55,24 @@ func (s *Stack) Monitor(kind SocketKind) *Socket {
 }
 
 // MonitorAs is Monitor for a socket with a name, which logs and errors use. With
-// 64 sockets opened it fails with uevents.ErrSockets.
+// 64 sockets opened it fails with ErrSockets.
 func (s *Stack) MonitorAs(kind SocketKind, name string) (*Socket, error) {
 	var sock *Socket
-	err := s.Change(func(set *uevents.Set) (err error) {
-		sock, err = set.Open(s, kind, name)
+	err := s.change(func(set *uevents.Set) (err error) {
+		sock, err = set.Open((*controller)(s), kind, name)
 		return err
 	})
 	return sock, err
 }
 
-// Change implements uevents.Controller: it runs change alone and lets all shards
-// know of the result. Sockets call it.
-func (s *Stack) Change(change func(*uevents.Set) error) error {
+// controller is the stack as its sockets see it.
+type controller Stack
+
+// Change implements uevents.Controller.
+func (c *controller) Change(change func(*uevents.Set) error) error { return (*Stack)(c).change(change) }
+
+// change runs change alone and lets all shards know of the result.
+func (s *Stack) change(change func(*uevents.Set) error) error {
 	s.mu.Lock()
 	if s.run != nil && s.run.inHandler() {
 		s.mu.Unlock()

@@ -4,13 +4,31 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"strconv"
 
 	"github.com/mbox-stack/mbox/internal/assert"
 )
 
 // ErrGone says that an octet was delivered or given up and is not held any
-// more. NextHeld tells where held octets go on.
+// more. A GoneError wraps it.
 var ErrGone = errors.New("buffers: octet no longer held")
+
+// GoneError says where octets that can be read go on behind one that cannot.
+type GoneError struct {
+	Next uint64 // offset of the next octet held; valid iff Held
+	Held bool   // false: none is held any more
+}
+
+// Error says where held octets go on.
+func (e *GoneError) Error() string {
+	if !e.Held {
+		return ErrGone.Error() + ", nor is any behind it"
+	}
+	return ErrGone.Error() + "; the next one held is at " + strconv.FormatUint(e.Next, 10)
+}
+
+// Unwrap returns ErrGone.
+func (e *GoneError) Unwrap() error { return ErrGone }
 
 // ErrHole says that an octet has not arrived yet.
 var ErrHole = errors.New("buffers: octet not yet arrived")

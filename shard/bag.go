@@ -1,10 +1,18 @@
 package shard
 
-// bag is the values that users keep with one flow. A flow has few: a list is
-// searched faster than a map, and costs nothing where there is none.
+// bag is the values that users keep with one flow. Most flows have one, which
+// lies in the bag itself: a million flows with a value are no million objects
+// for the collector. Few have more: a list is searched faster than a map.
 type bag struct {
-	keys   []uint64
-	values []any
+	first value
+	more  []value
+}
+
+// value is a user's value and the key it goes by; key 0 is none (keys count from
+// 1, and are never taken back).
+type value struct {
+	key uint64
+	v   any
 }
 
 // bags is all of a shard's, by handle. The zero value is empty.
@@ -28,29 +36,38 @@ func (b *bags) alloc() handle {
 
 // free forgets the values, so that what they point to may go.
 func (b *bags) free(h handle) {
-	g := &b.all[h]
-	clear(g.values)
-	g.keys, g.values = g.keys[:0], g.values[:0]
+	b.all[h] = bag{}
 	b.idle = append(b.idle, h)
 }
 
-func (b *bags) get(h handle, key uint64) any {
-	g := &b.all[h]
-	for i, k := range g.keys {
-		if k == key {
-			return g.values[i]
+// find returns where the value of a key is, nil if there is none.
+func (g *bag) find(key uint64) *any {
+	if g.first.key == key {
+		return &g.first.v
+	}
+	for i := range g.more {
+		if g.more[i].key == key {
+			return &g.more[i].v
 		}
+	}
+	return nil
+}
+
+func (b *bags) get(h handle, key uint64) any {
+	if v := b.all[h].find(key); v != nil {
+		return *v
 	}
 	return nil
 }
 
 func (b *bags) set(h handle, key uint64, v any) {
 	g := &b.all[h]
-	for i, k := range g.keys {
-		if k == key {
-			g.values[i] = v
-			return
-		}
+	switch at := g.find(key); {
+	case at != nil:
+		*at = v
+	case g.first.key == 0:
+		g.first = value{key, v}
+	default:
+		g.more = append(g.more, value{key, v})
 	}
-	g.keys, g.values = append(g.keys, key), append(g.values, v)
 }

@@ -122,10 +122,9 @@ func (s *Shard) end(h handle, reason uevents.EndReason) {
 
 // sceneOfEnd tells handlers what they see as a flow ends: no packet of it.
 func (s *Shard) sceneOfEnd() {
-	c := s.disp.Context()
 	if s.frame != nil {
 		s.scene(uevents.PhaseFrame, s.frame.Number)
-		c.NoPacket()
+		s.disp.NoPacket()
 	}
 }
 

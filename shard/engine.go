@@ -99,7 +99,13 @@ func (e *engine) ReadAt(side wire.Dir, off uint64, p []byte) (int, error) {
 	if e.fl == nil || e.fl.pair == 0 {
 		return 0, buffers.ErrGone
 	}
-	return e.arena.ReadAt(&(*Shard)(e).side(e.fl, side&1).stream, off, p)
+	st := &(*Shard)(e).side(e.fl, side&1).stream
+	n, err := e.arena.ReadAt(st, off, p)
+	if err == buffers.ErrGone {
+		e.gone.Next, e.gone.Held = e.arena.NextHeld(st, off+uint64(n))
+		err = &e.gone
+	}
+	return n, err
 }
 
 func (e *engine) Held(side wire.Dir, dst []buffers.Range) []buffers.Range {

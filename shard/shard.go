@@ -41,8 +41,9 @@ type Shard struct {
 	seg    segmentState
 	rexmit uevents.Rexmit // of the segment under way; valid iff its look says that it repeats something
 	ending ending
-	result buffers.Result // of the stream under way
-	peek   buffers.Result // of comparisons
+	result buffers.Result    // of the stream under way
+	peek   buffers.Result    // of comparisons
+	gone   buffers.GoneError // of the last ReadAt, lent with it
 	warmed uint64
 	// pressed says that stream memory is short, as of the latest step.
 	pressed bool

@@ -125,7 +125,7 @@ func (s *Shard) scene(phase uevents.Phase, number uint64) {
 		}
 		sc.Sender = s.seg.dir
 	}
-	s.disp.Context().Enter(&sc)
+	s.disp.Enter(&sc)
 }
 
 // enterFlow makes h the flow that events are about.
@@ -348,11 +348,23 @@ func (s *Shard) stepTCP(fl *flow, p *wire.Packet, d wire.Dir) {
 			s.labelOf(fl).rexmitOctets[d] += uint64(l.OldLen)
 		}
 	}
+	s.noteUnread(fl, d)
 	if s.seg.delta.Reset {
 		fl.flags |= flowReset
 	}
 	if fl.flags&flowRTT == 0 {
 		s.timeHandshake(fl, p, d)
+	}
+}
+
+// noteUnread labels what nobody's stream can tell: octets that were repeated and
+// could not be compared, and octets that passed us by where no stream misses them.
+func (s *Shard) noteUnread(fl *flow, d wire.Dir) {
+	if s.seg.look.OldLen > 0 && s.rexmit.Match == uevents.MatchUnknown {
+		s.labelOf(fl).matchUnknown = true
+	}
+	if s.seg.delta.Missed > 0 && !s.disp.Plan().Reassemble[d.Reverse()] {
+		s.labelOf(fl).gapOctets += uint64(s.seg.delta.Missed)
 	}
 }
 

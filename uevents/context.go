@@ -84,8 +84,9 @@ type Scene struct {
 	Datagram  bool     // the packet was put together from fragments
 }
 
-// Enter sets the scene.
-func (c *Context) Enter(s *Scene) {
+// Enter sets the scene for the occurrences that follow.
+func (d *Dispatcher) Enter(s *Scene) {
+	c := &d.ctx
 	c.frame, c.packet, c.conn = s.Frame, s.Packet, s.Conn
 	if c.number != s.Number || c.phase != s.Phase || c.datagram != s.Datagram {
 		c.sub = 0
@@ -99,7 +100,7 @@ func (c *Context) Enter(s *Scene) {
 
 // NoPacket makes the scene one without a packet, at the same place in the order
 // of events: what ends because of the packet at hand is not about it.
-func (c *Context) NoPacket() { c.frame, c.packet = nil, nil }
+func (d *Dispatcher) NoPacket() { d.ctx.frame, d.ctx.packet = nil, nil }
 
 // datagramSub is where Order.Sub begins for a reassembled datagram, which bears
 // the number of its last fragment and comes after it, perhaps on another shard.

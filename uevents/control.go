@@ -27,9 +27,9 @@ func (c *Context) own(reg Registration) error {
 	return nil
 }
 
-// Handle registers h on an event and hook for this flow alone, from the next
+// Register registers h on an event and hook for this flow alone, from the next
 // event on.
-func (c *Context) Handle(ev Event, hook Hook, h Handler) (Registration, error) {
+func (c *Context) Register(ev Event, hook Hook, h Handler) (Registration, error) {
 	if c.reg == nil {
 		return Registration{}, ErrNoFlow
 	}
@@ -110,9 +110,9 @@ func (c *Context) SetBuffer(side wire.Dir, octets uint64) error {
 func (c *Context) Buffered(side wire.Dir) Buffered { return c.engine.Buffered(side) }
 
 // ReadAt reads a side's stream at an offset: what is being delivered, what is
-// kept, and what is held out of order. It returns how many octets it read, and
-// an error wrapping buffers.ErrGone where they are no longer held (the error
-// says where the next held octet is) or buffers.ErrHole where they have not come.
+// kept, and what is held out of order. Where it reads fewer octets than asked for
+// it says why: a *buffers.GoneError, lent, where they are no longer held, with
+// the next offset that is; buffers.ErrHole where they have not come.
 func (c *Context) ReadAt(side wire.Dir, off uint64, p []byte) (int, error) {
 	return c.engine.ReadAt(side, off, p)
 }
@@ -123,7 +123,8 @@ func (c *Context) Held(side wire.Dir, dst []buffers.Range) []buffers.Range {
 }
 
 // Arm raises OnTimer on this flow, for this socket, when the source's clock has
-// moved on by d: before the first packet at or after that time. Timers end with
+// moved on by d, rounded up to 2^20 ns: before the first packet at or after that
+// time. Timers end with
 // their flow. The number of timers of a flow is limited; beyond it is ErrBusy.
 func (c *Context) Arm(d time.Duration) (Timer, error) {
 	if c.reg == nil || !c.engine.HasFlow() {

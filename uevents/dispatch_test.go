@@ -88,7 +88,7 @@ func TestWhatIsRegisteredByAHandlerSeesTheNextEvent(t *testing.T) {
 	b.handle(s, OnPacket, PostTCP, func(c *Context) {
 		if late == (Registration{}) {
 			var err error
-			if late, err = c.Handle(OnPacket, PostTCP, b.say("late")); err != nil {
+			if late, err = c.Register(OnPacket, PostTCP, b.say("late")); err != nil {
 				t.Error(err)
 			}
 			return

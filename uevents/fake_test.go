@@ -75,7 +75,7 @@ func (b *bench) raise(os ...Occurrence) string {
 	b.t.Helper()
 	b.log = nil
 	b.disp.Bind(b.plans.At(b.plan))
-	b.disp.Context().Enter(&Scene{Number: 1})
+	b.disp.Enter(&Scene{Number: 1})
 	for _, o := range os {
 		b.disp.Queue(o)
 	}

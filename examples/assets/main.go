@@ -45,7 +45,7 @@ func register(stack *mbox.Stack, w io.Writer) (report func(), err error) {
 		}))
 	return func() {
 		all := map[string]int{}
-		local.Fold(stack, func(part *map[string]int) {
+		local.Fold(func(part *map[string]int) {
 			for line, n := range *part {
 				all[line] += n
 			}

@@ -42,7 +42,7 @@ func register(stack *mbox.Stack, w io.Writer) (report func(), err error) {
 	})
 	return func() {
 		all := table{}
-		tables.Fold(stack, func(part *table) {
+		tables.Fold(func(part *table) {
 			for host, u := range *part {
 				all.add(host, u)
 			}

@@ -43,7 +43,7 @@ func register(stack *mbox.Stack, w io.Writer) (report func(), err error) {
 		}))
 	return func() {
 		all, ongoing := map[int64]count{}, 0
-		local.Fold(stack, func(part *map[int64]count) {
+		local.Fold(func(part *map[int64]count) {
 			for second, n := range *part {
 				all[second] = count{all[second].opened + n.opened, all[second].closed + n.closed}
 			}

@@ -51,7 +51,7 @@ func (j *watch) annoy(c *mbox.Context, n *notes) {
 	case 16, 17:
 		j.read(c, side, h>>24&0x3fff)
 	case 18:
-		_, err := c.Handle(mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) { j.out.Printf(c, "  of this flow: data %d\n", c.Offset()) })
+		_, err := c.Register(mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) { j.out.Printf(c, "  of this flow: data %d\n", c.Offset()) })
 		done("handle", err)
 	case 19:
 		if h>>24&7 == 0 {
