@@ -37,13 +37,14 @@ type recorder struct {
 	born   mbox.Key[birth]
 	hashed bool
 	chains *mbox.Local[chains]
+	spare  *mbox.Local[[]*birth] // of flows that have ended: under a flood nothing is left to collect
 }
 
 // birth is what a flow's first packet says that nobody keeps.
 type birth struct {
 	at        int64 // ns since 1970, as the capture says
 	encap     string
-	text      *[2]digest // nil until there are octets
+	text      *[2]digest // nil until there were octets of a flow
 	typ, code uint8      // of ICMP
 	sender    uint8      // index in the key
 }
@@ -51,13 +52,14 @@ type birth struct {
 // digest is the hash of a stream's octets from its start to its first gap.
 type digest struct {
 	octets uint64
-	hash   hash.Hash // nil until there are octets
+	hash   hash.Hash // nil until there were octets of a flow
 	over   bool
 }
 
 // newRecorder registers on sock what records need.
 func newRecorder(stack *mbox.Stack, sock *mbox.Socket, hashed bool) (*recorder, error) {
-	r := &recorder{born: mbox.NewKey[birth](), hashed: hashed, chains: mbox.NewLocal(stack, newChains)}
+	r := &recorder{born: mbox.NewKey[birth](), hashed: hashed, chains: mbox.NewLocal(stack, newChains),
+		spare: mbox.NewLocal[[]*birth](stack, nil)}
 	if err := sock.Handle(mbox.OnConnStart, mbox.PostTCP, r.begin); err != nil || !hashed {
 		return r, err
 	}
@@ -68,9 +70,27 @@ func newRecorder(stack *mbox.Stack, sock *mbox.Socket, hashed bool) (*recorder, 
 }
 
 func (r *recorder) begin(c *mbox.Context) {
-	p := c.Packet()
-	r.born.Set(c, &birth{at: c.Timestamp().UnixNano(), encap: r.chains.Of(c).of(p),
-		typ: p.ICMPType, code: p.ICMPCode, sender: p.Sender})
+	p, spare := c.Packet(), r.spare.Of(c)
+	b := new(birth)
+	if n := len(*spare); n > 0 {
+		b, *spare = (*spare)[n-1], (*spare)[:n-1]
+	}
+	*b = birth{at: c.Timestamp().UnixNano(), encap: r.chains.Of(c).of(p), text: b.text,
+		typ: p.ICMPType, code: p.ICMPCode, sender: p.Sender}
+	if b.text != nil {
+		for side := range b.text {
+			b.text[side].reset()
+		}
+	}
+	r.born.Set(c, b)
+}
+
+// reset makes the digest that of a stream without octets.
+func (d *digest) reset() {
+	if d.hash != nil {
+		d.hash.Reset()
+	}
+	d.octets, d.over = 0, false
 }
 
 func (r *recorder) data(c *mbox.Context) {
@@ -97,9 +117,11 @@ func (r *recorder) digest(c *mbox.Context) *digest {
 	return &b.text[c.Side()]
 }
 
-// of returns the record of the flow at hand, which ends.
+// of returns the record of the flow at hand, which ends. It is good until the
+// shard's next flow begins.
 func (r *recorder) of(c *mbox.Context) record {
-	b := r.born.Of(c)
+	b, spare := r.born.Of(c), r.spare.Of(c)
+	*spare = append(*spare, b)
 	f := c.Flow()
 	rec := record{
 		flow: f, encap: b.encap, first: c.FirstFrame(), began: time.Unix(0, b.at), took: c.LastActive().Sub(c.FirstSeen()),
