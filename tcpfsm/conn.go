@@ -210,7 +210,7 @@ func (c *Conn) settle(t *turn) {
 	}
 	c.marks &^= markPlain
 	const needed = factSeen | factKnown | factEdge | factAcked
-	if a.state == Established && b.state == Established && a.facts&b.facts&needed == needed &&
+	if a.state == Established && b.state == Established && a.facts&b.facts&needed == needed && (a.facts|b.facts)&factFIN == 0 &&
 		a.holes|b.holes == 0 && a.rcvNXT == b.sndNXT && b.rcvNXT == a.sndNXT {
 		c.marks |= markPlain
 	}
