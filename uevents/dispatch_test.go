@@ -102,6 +102,45 @@ func TestWhatIsRegisteredByAHandlerSeesTheNextEvent(t *testing.T) {
 	b.expect(b.raise(after(KindPacket, 0)), "") // taken away by the first handler, before its turn
 }
 
+// Handlers made for one flow alone are each their own: what ends one of them
+// leaves the others, and those that come later.
+func TestHandlersOfOneFlowComeAndGoOneByOne(t *testing.T) {
+	b := newBench(t)
+	s := b.socket(Stream)
+	var made []Registration
+	turn := 0
+	b.handle(s, OnPacket, PostTCP, func(c *Context) {
+		turn++
+		switch turn {
+		case 1, 4:
+			for _, word := range []string{"a", "b"} {
+				r, err := c.Register(OnPacket, PostTCP, b.say(word))
+				if err != nil {
+					t.Error(err)
+				}
+				made = append(made, r)
+			}
+		case 3:
+			c.Disable(made[0])
+		case 5:
+			for _, r := range made {
+				c.Disable(r)
+				c.Enable(r) // gone for good
+			}
+		}
+	})
+	b.flow()
+	shared := b.plan
+	b.expect(b.raise(after(KindPacket, 0)), "")
+	b.expect(b.raise(after(KindPacket, 0)), "packet:a packet:b")
+	b.expect(b.raise(after(KindPacket, 0)), "packet:b")
+	b.expect(b.raise(after(KindPacket, 0)), "packet:b")
+	b.expect(b.raise(after(KindPacket, 0)), "")
+	if b.plan != shared {
+		t.Error("a flow without handlers of its own does not share its plan again")
+	}
+}
+
 func TestWhatIsRemovedByAHandlerIsNotCalledAnyMore(t *testing.T) {
 	b := newBench(t)
 	s, two := b.socket(Stream), b.socket(Stream)

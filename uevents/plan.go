@@ -24,7 +24,7 @@ type Plan struct {
 	programs [HookCount][2][KindCustom]program
 	custom   [HookCount][2]map[*definition]program
 	key      planKey
-	private  bool // holds registrations of one flow alone
+	own      []*registration // handlers of one flow alone, which the plan is then private to
 
 	// Sockets is who still takes part. A flow that nobody does is released.
 	Sockets Mask
@@ -49,6 +49,9 @@ type planKey struct {
 	stream  [2]Mask // sockets that switched it on
 	changes string  // registrations switched on or off, encoded by changeList
 }
+
+// private reports whether the plan is one flow's alone.
+func (p *Plan) private() bool { return len(p.own) > 0 }
 
 // Wants reports whether anybody is to be told of an event of this kind.
 func (p *Plan) Wants(k Kind, h Hook, side wire.Dir) bool { return p.wants[h][side]&(1<<k) != 0 }
@@ -94,7 +97,7 @@ func (p *Plan) Registrations() []Registration {
 
 // compile makes the plan of a key under a snapshot.
 func (s *Snapshot) compile(key planKey, local []*registration, always Always) *Plan {
-	p := &Plan{key: key, private: len(local) > 0, Sockets: key.sockets & (s.stream | s.raw)}
+	p := &Plan{key: key, own: local, Sockets: key.sockets & (s.stream | s.raw)}
 	on, off := decodeChanges(key.changes)
 	var regs []*registration
 	for m := p.Sockets; m != 0; m &= m - 1 {
@@ -105,7 +108,7 @@ func (s *Snapshot) compile(key planKey, local []*registration, always Always) *P
 			}
 		}
 		for _, r := range local {
-			if r.socket == sp.socket && !slices.Contains(off, r.id) {
+			if r.socket == sp.socket {
 				regs = append(regs, r)
 			}
 		}
@@ -246,6 +249,9 @@ func (p *Plan) allows(r *registration, k Kind, side wire.Dir) bool {
 	bit := Mask(1) << r.socket.index
 	if p.Sockets&bit == 0 || sided&(1<<k) != 0 && p.key.stopped[side]&bit != 0 {
 		return false
+	}
+	if r.local {
+		return slices.Contains(p.own, r)
 	}
 	_, off := decodeChanges(p.key.changes)
 	return !slices.Contains(off, r.id)

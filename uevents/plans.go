@@ -112,7 +112,7 @@ func (t *Plans) add(p *Plan, local []*registration) PlanID {
 // plan is used up by it: its handle may come back as another plan's.
 func (t *Plans) With(id PlanID, c Change) PlanID {
 	old := t.plans[id]
-	if !old.private && c.Kind != ChangeAdd {
+	if !old.private() && c.Kind != ChangeAdd {
 		m := move{id, c}
 		to, ok := t.moves[m]
 		if !ok {
@@ -130,12 +130,15 @@ func (t *Plans) With(id PlanID, c Change) PlanID {
 	}
 	key := old.key.with(c)
 	t.Release(id)
+	if len(local) == 0 {
+		return t.intern(key)
+	}
 	return t.add(t.snap.compile(key, local, t.always), local)
 }
 
 // Release gives back the plan of a flow that has ended. Shared plans stay.
 func (t *Plans) Release(id PlanID) {
-	if t.plans[id].private {
+	if t.plans[id].private() {
 		t.plans[id], t.local[id] = nil, nil
 		t.free = append(t.free, id)
 	}
@@ -160,7 +163,7 @@ func (t *Plans) Update(snap *Snapshot) (joining Mask) {
 			continue
 		}
 		t.plans[id] = snap.compile(p.key, t.local[id], t.always)
-		if !t.plans[id].private {
+		if !t.plans[id].private() {
 			t.byKey[p.key] = PlanID(id)
 		}
 	}
@@ -171,6 +174,9 @@ func (t *Plans) Update(snap *Snapshot) (joining Mask) {
 func (k planKey) with(c Change) planKey {
 	bit := Mask(1) << c.Socket
 	side := c.Side & 1
+	if c.Reg.r != nil && c.Reg.r.local {
+		return k // it is in no list of changes: see With
+	}
 	switch c.Kind {
 	case ChangeEnable:
 		k.changes = switched(k.changes, c.Reg.r.id, true)
