@@ -344,3 +344,30 @@ func TestTimeJumps(t *testing.T) {
 		j.expect(t, c.want...)
 	}
 }
+
+// What a handler registers sees the next event, if that is one of the same
+// segment.
+func TestWhatIsRegisteredSeesTheRestOfTheSegment(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	sock := s.Monitor(mbox.Stream)
+	var j journal
+	note := func(c *mbox.Context) { j.add("%d %s %s", c.Number(), c.Event(), c.Hook()) }
+	on := func(c *mbox.Context, ev mbox.Event, hook mbox.Hook) {
+		if _, err := c.Register(ev, hook, note); err != nil {
+			t.Error(err)
+		}
+	}
+	handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
+		on(c, mbox.OnStateChange, mbox.PostTCP)
+		on(c, mbox.OnPacket, mbox.PostTCP)
+	})
+	handle(t, sock, mbox.OnPacket, mbox.PreTCP, func(c *mbox.Context) {
+		if c.Number() == 2 {
+			on(c, mbox.OnRexmit, mbox.PreTCP)
+			on(c, mbox.OnRexmit, mbox.PostTCP)
+		}
+	})
+	mboxtest.Run(t, s, "> S 100 0 0\n> S 100 0 0\n")
+	j.expect(t, "1 state-change PostTCP", "1 state-change PostTCP", "1 packet PostTCP",
+		"2 rexmit PreTCP", "2 rexmit PostTCP", "2 packet PostTCP")
+}

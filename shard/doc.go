@@ -8,6 +8,7 @@
 //	raw     sockets that see single frames
 //	find    the flow, or room for a new one
 //	look    what would this segment be? PreTCP handlers, verdict
+//	repeat  PreTCP handlers of what was sent before
 //	step    both endpoints, counters; PostTCP events of the connection
 //	acked   holes that the receiver has acknowledged beyond: OnGap, OnNewData
 //	text    the sender's octets: OnNewData

@@ -16,6 +16,7 @@ const (
 	stageRaw
 	stageFind
 	stageLook
+	stageRepeat
 	stageStep
 	stageAcked
 	stageText
@@ -76,6 +77,9 @@ func (s *Shard) stages() {
 		case stageLook:
 			s.stage = stageStep
 			s.look()
+		case stageRepeat:
+			s.stage = stageStep
+			s.repeat()
 		case stageStep:
 			s.step()
 		case stageAcked:
@@ -251,7 +255,7 @@ func (s *Shard) look() {
 		return
 	}
 	plan := s.disp.Plan()
-	if fl.isTCP() && (p.Segment.Flags.Has(wire.SYN) || plan.Wants(uevents.KindRexmit, uevents.PreTCP, d)) {
+	if fl.isTCP() && p.Segment.Flags.Has(wire.SYN) {
 		s.seg.looked = true
 		s.seg.look = fl.conn.Look(&p.Segment, d, s.cfg.Rules)
 		if s.seg.look.Renews {
@@ -265,6 +269,19 @@ func (s *Shard) look() {
 	}
 	if plan.Wants(uevents.KindPacket, uevents.PreTCP, d) {
 		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindPacket, Hook: uevents.PreTCP, Side: d})
+		s.stage = stageRepeat
+		return
+	}
+	s.repeat()
+}
+
+// repeat raises PreTCP that the segment repeats something. Handlers that have
+// seen the packet may have asked for it just now.
+func (s *Shard) repeat() {
+	fl, d := s.fl, s.seg.dir
+	if !s.seg.looked && fl.isTCP() && s.disp.Plan().Wants(uevents.KindRexmit, uevents.PreTCP, d) {
+		s.seg.looked = true
+		s.seg.look = fl.conn.Look(&s.frame.Packet.Segment, d, s.cfg.Rules)
 	}
 	if s.seg.look.Rexmit != 0 {
 		s.rexmit = s.compare()

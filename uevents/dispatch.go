@@ -57,9 +57,10 @@ func (d *Dispatcher) Rebind(p *Plan) { d.plan, d.changed = p, true }
 // Plan returns the plan in force.
 func (d *Dispatcher) Plan() *Plan { return d.plan }
 
-// Queue adds an occurrence. Those that nobody wants are left out at once.
+// Queue adds an occurrence. Those that nobody wants are left out at once, unless
+// handlers run before, which may register others.
 func (d *Dispatcher) Queue(o Occurrence) {
-	if d.plan.wants[o.Hook][o.Side]&(1<<o.Kind) != 0 {
+	if d.busy || d.plan.wants[o.Hook][o.Side]&(1<<o.Kind) != 0 {
 		d.queue = append(d.queue, o)
 		d.busy = true
 	}
