@@ -138,14 +138,15 @@ func (t *turn) classify() {
 
 // probe recognizes a keep-alive, one octet or none at SND.NXT-1 when nothing is
 // outstanding, and a zero-window probe, the octet at SND.UNA or none before it.
-// An octet that was acknowledged before it passed us is late, and no keep-alive.
+// An octet that was acknowledged before it passed us may as well be late, as may
+// the first that we see of a sender: taking it loses nothing.
 func (t *turn) probe(seq wire.Seq) {
 	snd, rcv, octets := t.snd, t.rcv, t.seg.Len
 	if rcv.has(factEdge) && rcv.wnd == 0 && snd.sndUNA.Add(octets-1) == seq {
 		t.look.WindowProbe = true
 		return
 	}
-	idle := octets == 0 || snd.sndUNA == snd.sndNXT && snd.unseen(span{seq, seq + 1}) == 0
+	idle := octets == 0 || snd.has(factSeen) && snd.sndUNA == snd.sndNXT && snd.unseen(span{seq, seq + 1}) == 0
 	t.look.KeepAlive = idle && seq == snd.sndNXT-1
 }
 
