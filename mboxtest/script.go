@@ -281,7 +281,7 @@ func (l *line) readText(octets string, options []string) error {
 	}
 	if octets == "-" {
 		if l.data == nil {
-			return fmt.Errorf("\"-\" octets of text without data=TEXT")
+			return fmt.Errorf("\"-\" octets of text, but no data=TEXT")
 		}
 		l.len = len(l.data)
 	}

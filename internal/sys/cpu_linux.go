@@ -2,6 +2,8 @@ package sys
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,11 +31,17 @@ func CPUTime() (time.Duration, error) {
 }
 
 // PeakResident returns the most memory that the program has had resident at one
-// time, in octets: getrusage's ru_maxrss, which counts KiB.
+// time, in octets: VmHWM of /proc/self/status. (getrusage's ru_maxrss does not
+// do: a program inherits it from the one that started it.)
 func PeakResident() (uint64, error) {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
 		return 0, fmt.Errorf("resident memory: %w", err)
 	}
-	return uint64(u.Maxrss) << 10, nil
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	var kib uint64
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		return 0, fmt.Errorf("resident memory: VmHWM in /proc/self/status: %w", err)
+	}
+	return kib << 10, nil
 }
