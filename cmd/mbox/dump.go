@@ -1,8 +1,8 @@
 package main
 
 import (
+	"container/list"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +33,7 @@ mboxtest reads the same form, so that a capture becomes a test.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			// Speed is of no use here, and on one shard what is held of
 			// connections that have not ended can have one bound.
-			s, err := p.session(o, args, func(c *mbox.Config) { c.Shards = 1 })
+			s, err := p.session(o, args, func(c *mbox.Config) { c.Shards, c.Memory = 1, keeping(c.Memory, 40) })
 			if err != nil {
 				return err
 			}
@@ -55,21 +55,39 @@ type transcriber struct {
 	out      *mbox.Output
 	absolute bool
 	open     mbox.Key[block]
-	blocks   []*block                // of flows that have not ended, in the order of their beginnings
+	blocks   list.List               // *block, all that hold lines, in the order in which they were begun
 	reused   map[wire.FlowKey]*block // whose connection ended for the one that begins with this packet
-	held     int                     // octets in blocks, about
-	settings string                  // lines before the first block; "" once written
+	held     int                     // octets of text in blocks
+	heldMax  int
+	settings string // lines before the first block; "" once written
+
+	// The line under way: what the packet is, "" before there is one, and what
+	// has been raised.
+	input  string
+	events []string
 }
 
-// heldMax bounds the lines of connections that have not ended. Beyond it all
-// that is there is written, and their blocks go on further down.
+// heldMax bounds the lines of connections that have not ended, or where memory
+// is given, an eighth of that. Beyond it blocks are written, and go on further
+// down.
 const heldMax = 64 << 20
 
-// transcribe registers what writing transcripts needs.
+// transcribe has flows written as transcripts.
 func (s *session) transcribe(scope string, absolute bool) error {
+	return s.newTranscriber(absolute).register(s.stack.Monitor(mbox.Stream), scope)
+}
+
+func (s *session) newTranscriber(absolute bool) *transcriber {
 	t := &transcriber{out: s.stack.Output(s.out), absolute: absolute, open: mbox.NewKey[block](),
-		reused: map[wire.FlowKey]*block{}, settings: s.opt.settings()}
-	sock := s.stack.Monitor(mbox.Stream)
+		reused: map[wire.FlowKey]*block{}, settings: s.opt.settings(), heldMax: heldMax}
+	if m := s.opt.memory / 8; m > 0 {
+		t.heldMax = int(min(m, heldMax))
+	}
+	return t
+}
+
+// register registers what writing transcripts needs.
+func (t *transcriber) register(sock *mbox.Socket, scope string) error {
 	if scope == "" {
 		scope = "tcp or udp"
 	}
@@ -133,96 +151,100 @@ func (t *transcriber) block(c *mbox.Context) *block {
 	if b := t.open.Get(c); b != nil {
 		return b
 	}
-	f := c.Flow()
-	b := t.reused[f.Key]
+	key := c.Flow().Key
+	b := t.reused[key]
 	if b == nil {
-		b = &block{title: fmt.Sprintf("# %s, %s, frame %d", f, appendStamp(nil, c.Timestamp()), c.Number()), last: c.Now()}
-		t.blocks = append(t.blocks, b)
+		b = &block{last: c.Now().UnixNano()}
 	}
-	delete(t.reused, f.Key)
+	delete(t.reused, key)
 	t.open.Set(c, b)
 	return b
 }
 
-// begin begins the line of a packet.
-func (t *transcriber) begin(c *mbox.Context) {
-	b := t.block(c)
-	events := b.now.events // of a connection that this packet has ended
-	b.now = row{input: b.packet(c, t.absolute), events: events}
-}
+// begin begins the line of a packet. If it has ended another connection, what
+// was raised for that stands there already.
+func (t *transcriber) begin(c *mbox.Context) { t.input = t.block(c).packet(c, t.absolute) }
 
-// note adds an event to the line under way, or makes a line of it where no
-// packet is at hand: time has passed.
+// note adds an event to the line under way. An ICMP error makes a line of its
+// own, as does a segment that nobody sees because of its checksum.
 func (t *transcriber) note(c *mbox.Context) {
 	b := t.block(c)
-	if c.Event() == mbox.OnICMPError {
-		typ, code := c.ICMP()
-		input := fmt.Sprintf("icmp %s %d %d%s", arrows[c.Side()], typ, code, b.pause(c))
-		t.add(c, b, row{input: input, states: states(c), events: []string{describe(c)}})
-		return
-	}
-	text := describe(c)
+	t.events = append(t.events, describe(c))
 	switch {
+	case c.Event() == mbox.OnICMPError:
+		typ, code := c.ICMP()
+		t.input = fmt.Sprintf("icmp %s %d %d%s", arrows[c.Side()], typ, code, b.pause(c))
+		t.end(c)
+	case c.Event() == mbox.OnAnomaly && c.Anomaly() == tcpfsm.ChecksumInvalid && t.input == "":
+		t.input = b.packet(c, t.absolute) + " badsum"
+		t.end(c)
 	case c.Event() == mbox.OnAnomaly && c.Anomaly() == tcpfsm.ChecksumInvalid:
-		b.now.input += " badsum"
+		t.input += " badsum"
 	case c.Event() == mbox.OnRexmit && c.Rexmit().Match == uevents.MatchDiffers:
-		b.now.input += " text=1" // other octets than those before
+		t.input += " text=1" // other octets than those before
 	}
-	b.now.events = append(b.now.events, text)
 }
 
-// end finishes the line of a packet.
+// end finishes the line of a packet. Where too much is held, blocks are written
+// whose turn has not come, those that were begun first.
 func (t *transcriber) end(c *mbox.Context) {
-	b := t.block(c)
-	b.now.states = states(c)
-	t.add(c, b, b.now)
-	b.now = row{}
-}
-
-// add adds a line to a block. Where too much is held, everything is written.
-func (t *transcriber) add(c *mbox.Context, b *block, r row) {
-	b.rows = append(b.rows, r)
-	if t.held += r.octets(); t.held <= heldMax {
+	t.finishLine(c, t.block(c), states(c))
+	if t.held <= t.heldMax {
 		return
 	}
-	for _, b := range t.blocks {
-		t.write(c, b)
-		b.title += ", continued"
+	for t.held > t.heldMax-t.heldMax/heldPart {
+		t.write(c, t.blocks.Front().Value.(*block))
 	}
+}
+
+// heldPart is which part of what is held is written at once: little enough to
+// fit between two marks, and enough that it is not done for each line.
+const heldPart = 16
+
+// finishLine adds the line under way to a block.
+func (t *transcriber) finishLine(c *mbox.Context, b *block, states string) {
+	t.add(c, b, fmt.Appendf(nil, "%s\t%s\t%s", t.input, states, strings.Join(t.events, ", ")))
+	t.input, t.events = "", t.events[:0]
+}
+
+// add adds a line to a block, and before the first one, which flow it is.
+func (t *transcriber) add(c *mbox.Context, b *block, line []byte) {
+	before := len(b.text)
+	if before == 0 {
+		b.text = append(b.text, b.title(c)...)
+		b.place = t.blocks.PushBack(b)
+	}
+	b.text = append(append(b.text, line...), '\n')
+	t.held += len(b.text) - before
 }
 
 // finish ends the flow's part of its block, and writes the block unless another
 // connection on the same ports goes on with it.
 func (t *transcriber) finish(c *mbox.Context) {
 	b := t.block(c)
-	b.now.events = append(b.now.events, describe(c))
+	t.events = append(t.events, describe(c))
 	switch {
 	case c.Reason() == uevents.EndReused:
 		t.reused[c.Flow().Key] = b
 		return
 	case c.Order().Phase == uevents.PhaseEnd:
-		b.rows = append(b.rows, row{input: "# " + strings.Join(b.now.events, ", ")})
+		t.add(c, b, []byte("# "+strings.Join(t.events, ", ")))
+		t.events = t.events[:0]
 	default:
 		// To the second after it: the wheel of timers is not finer.
-		pause := c.Now().Sub(b.last).Truncate(time.Second) + time.Second
-		b.rows = append(b.rows, row{input: "wait " + pause.String(), states: "- -", events: b.now.events})
-	}
-	if i := slices.Index(t.blocks, b); i >= 0 {
-		t.blocks = slices.Delete(t.blocks, i, i+1)
+		pause := time.Duration(c.Now().UnixNano() - b.last).Truncate(time.Second)
+		t.input = "wait " + (pause + time.Second).String()
+		t.finishLine(c, b, "- -")
 	}
 	t.write(c, b)
 }
 
 // write writes the lines of a block.
 func (t *transcriber) write(c *mbox.Context, b *block) {
-	if len(b.rows) == 0 {
-		return
-	}
-	text := append([]byte(t.settings), b.text()...)
+	text := append([]byte(t.settings), b.aligned()...)
 	t.settings = ""
 	t.out.Write(c, append(text, '\n'))
-	for i := range b.rows {
-		t.held = max(0, t.held-b.rows[i].octets())
-	}
-	b.rows = b.rows[:0]
+	t.held -= len(b.text)
+	b.text, b.written = nil, true
+	t.blocks.Remove(b.place)
 }

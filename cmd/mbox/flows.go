@@ -27,7 +27,11 @@ innermost packet count, behind VLAN tags and tunnels.`,
   mbox flows -r trace.pcap --format csv port 53
   mbox flows -r trace.pcap --format jsonl --sha256 --idle-timeout 0`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := p.session(o, args, nil)
+			s, err := p.session(o, args, func(c *mbox.Config) {
+				if hashed {
+					c.Memory = keeping(c.Memory, 25) // two hashes of 100 octets and more
+				}
+			})
 			if err != nil {
 				return err
 			}

@@ -116,6 +116,20 @@ func (o *options) config(args []string) (mbox.Config, error) {
 	return c, err
 }
 
+// memoryMin is the least that a stack needs.
+const memoryMin = 32 << 20
+
+// keeping returns what is left of the memory asked for where a command keeps
+// something with each flow, as long as a stack can work with it: with all of it
+// in the hands of the stack, a flood of flows would have the collector look for
+// what is not there. percent is the share of what is kept.
+func keeping(memory uint64, percent uint64) uint64 {
+	if memory < memoryMin {
+		return memory // none was asked for, or too little
+	}
+	return max(memory/100*(100-percent), memoryMin)
+}
+
 // expression joins the two places where a filter may stand.
 func expression(flag, args string) (string, error) {
 	for _, text := range []string{flag, args} {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -14,10 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mbox-stack/mbox"
 	"github.com/mbox-stack/mbox/internal/craft"
 	"github.com/mbox-stack/mbox/internal/traffic"
-	"github.com/mbox-stack/mbox/mboxtest"
 	"github.com/mbox-stack/mbox/wire"
 )
 
@@ -177,66 +173,6 @@ func TestCSV(t *testing.T) {
 			}
 		}
 	}
-}
-
-// TestDumpIsATest: a connection that was dumped is a transcript that mboxtest
-// reads, and playing it gives the same transcript: states, events, pauses.
-func TestDumpIsATest(t *testing.T) {
-	demo := writeCapture(t, traffic.NewDemo())
-	n := 0
-	for f := range traffic.NewDemo().Flows() {
-		scope := fmt.Sprintf("tcp and src host %v and src port %d and dst port %d", f.Client.Addr(), f.Client.Port(), f.Server.Port())
-		for _, absolute := range []bool{false, true} {
-			text := must(t, "dump", "-r", demo, "--flow", scope, "--absolute="+strconv.FormatBool(absolute))
-			if strings.Count("\n"+text, "\n# tcp ") != 1 {
-				continue // two connections of the same ports: while one is played, the other's timers run
-			}
-			n++
-			script, err := mboxtest.Parse("dump", text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			again := redump(t, script, absolute)
-			if line, g, w := firstDifference(uncomment(again), uncomment(text)); line > 0 {
-				t.Errorf("%s: played again, line %d is\n%s\nwant\n%s\nof\n%s", f.Note, line, g, w, text)
-			}
-		}
-		if n == 1 && !rewriting() {
-			mboxtest.Check(t, writeFile(t, "dump.txt", must(t, "dump", "-r", demo, "--flow", scope)))
-		}
-	}
-	if n < 58 {
-		t.Errorf("%d transcripts were played", n)
-	}
-}
-
-// redump returns the transcript of playing a transcript.
-func redump(t *testing.T, script *mboxtest.Script, absolute bool) string {
-	t.Helper()
-	var out bytes.Buffer
-	p := &program{stdout: &out, stderr: os.Stderr}
-	s, err := p.sessionOver(script.Source(), newOptions(), nil, func(c *mbox.Config) { c.Shards = 1 })
-	if err == nil {
-		err = s.transcribe("", absolute)
-	}
-	if err == nil {
-		err = s.play(context.Background())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out.String()
-}
-
-// uncomment leaves comments out, and what aligns columns.
-func uncomment(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		if !strings.HasPrefix(line, "#") {
-			b.WriteString(strings.Join(strings.Fields(line), " ") + "\n")
-		}
-	}
-	return b.String()
 }
 
 // TestCount: -c ends the input after so many frames that were looked at.

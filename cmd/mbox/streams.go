@@ -40,7 +40,7 @@ program is killed, ".part" stands behind it. A stream without octets has none.`,
 			if dir == "" {
 				return errors.New("streams: nowhere to write to: -d DIR names a folder")
 			}
-			s, err := p.session(o, args, nil)
+			s, err := p.session(o, args, func(c *mbox.Config) { c.Memory = keeping(c.Memory, 25) })
 			if err != nil {
 				return err
 			}

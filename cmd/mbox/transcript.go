@@ -2,9 +2,9 @@ package main
 
 import (
 	"bytes"
+	"container/list"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/mbox-stack/mbox"
@@ -12,43 +12,44 @@ import (
 )
 
 // block is the transcript of one connection: flows of one key that follow each
-// other without time between them.
+// other without time between them. There may be as many as flows, so that lines
+// are kept as text.
 type block struct {
-	title string
-	rows  []row
-	now   row // of the packet under way
-	last  time.Time
-	base  [2]wire.Seq // what sequence numbers of either side count from
-	based [2]bool
-}
-
-// row is one line of a transcript.
-type row struct {
-	input, states string
-	events        []string
+	text    []byte        // lines of three cells between tabs, and comments
+	place   *list.Element // in transcriber.blocks; valid iff there is text
+	last    int64         // clock of the latest line, ns
+	base    [2]wire.Seq   // what sequence numbers of either side count from
+	based   [2]bool
+	written bool // a part of it has been written
 }
 
 // arrows say in which direction a packet of a transcript travels.
 var arrows = [2]string{mbox.Client: ">", mbox.Server: "<"}
 
-// octets returns what a line takes in memory, about.
-func (r *row) octets() int { return 128 + len(r.input) + len(r.states) }
+// title returns the line that says which flow a block is of.
+func (b *block) title(c *mbox.Context) []byte {
+	if b.written {
+		return fmt.Appendf(nil, "# %s, continued\n", c.Flow())
+	}
+	return fmt.Appendf(nil, "# %s, %s, frame %d\n", c.Flow(), appendStamp(nil, c.Timestamp()), c.Number())
+}
 
-// text returns the block's lines, their bars under each other.
-func (b *block) text() []byte {
+// aligned returns the block's lines, their bars under each other.
+func (b *block) aligned() []byte {
 	wide := 0
-	for _, r := range b.rows {
-		if len(r.input) <= inputMax && r.states+strings.Join(r.events, "") != "" {
-			wide = max(wide, len(r.input))
+	for line := range bytes.Lines(b.text) {
+		if input, _, ok := bytes.Cut(line, []byte("\t")); ok && len(input) <= inputMax {
+			wide = max(wide, len(input))
 		}
 	}
-	text := append([]byte(b.title), '\n')
-	for _, r := range b.rows {
-		if strings.HasPrefix(r.input, "#") {
-			text = append(append(text, r.input...), '\n')
+	var text []byte
+	for line := range bytes.Lines(b.text) {
+		cells := bytes.SplitN(bytes.TrimSuffix(line, []byte("\n")), []byte("\t"), 3)
+		if len(cells) < 3 {
+			text = append(text, line...) // a comment
 			continue
 		}
-		text = fmt.Appendf(text, "%-*s | %-*s | %s", wide, r.input, statesWide, r.states, strings.Join(r.events, ", "))
+		text = fmt.Appendf(text, "%-*s | %-*s | %s", wide, cells[0], statesWide, cells[1], cells[2])
 		text = append(bytes.TrimRight(text, " "), '\n')
 	}
 	return text
@@ -79,8 +80,9 @@ func (b *block) packet(c *mbox.Context, absolute bool) string {
 // pause returns the option that says how long after the line before this one
 // comes, where that is longer than usual.
 func (b *block) pause(c *mbox.Context) string {
-	pause := c.Now().Sub(b.last).Round(time.Millisecond) - lineTime
-	b.last = c.Now()
+	now := c.Now().UnixNano()
+	pause := time.Duration(now-b.last).Round(time.Millisecond) - lineTime
+	b.last = now
 	if pause <= 0 {
 		return ""
 	}
