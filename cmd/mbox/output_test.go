@@ -316,6 +316,19 @@ func TestStats(t *testing.T) {
 	}
 }
 
+// TestProfile: each kind of profile is written to the working directory.
+func TestProfile(t *testing.T) {
+	demo := writeCapture(t, traffic.NewDemo())
+	t.Chdir(t.TempDir())
+	for _, w := range watched {
+		r := runArgs("flows", "-r", demo, "--profile", w.name)
+		if info, err := os.Stat(w.file); err != nil || w.name != "mutex" && w.name != "block" && info.Size() == 0 || r.status != statusOK ||
+			!strings.HasSuffix(r.stderr, " "+w.file+"\n") {
+			t.Errorf("%s: %v, %+v", w.name, err, r)
+		}
+	}
+}
+
 // TestKey: with --key vlan, the two networks of a tag are two flows.
 func TestKey(t *testing.T) {
 	path := craft.Path{Src: netip.MustParseAddrPort("10.0.0.1:1000"), Dst: netip.MustParseAddrPort("10.0.0.2:53"), PadTo: 60}

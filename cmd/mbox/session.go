@@ -22,6 +22,7 @@ type session struct {
 	opt   *options
 	stack *mbox.Stack
 	from  rx.Source
+	tap   *capture  // nil unless frames are written
 	out   io.Writer // where records go
 	ends  []func(error) error
 }
@@ -55,12 +56,8 @@ func (p *program) sessionOver(from rx.Source, o *options, args []string, adjust 
 		debug.SetMemoryLimit(int64(o.memory))
 	}
 	if o.write != "" {
-		tap, err := createCapture(o.write)
-		if err != nil {
-			return nil, failure{err}
-		}
-		cfg.Tap = tap.frame
-		s.atEnd(tap.close)
+		s.tap = &capture{name: o.write}
+		cfg.Tap = s.tap.frame
 	}
 	if adjust != nil {
 		adjust(&cfg)
@@ -78,6 +75,12 @@ func (s *session) atEnd(f func(error) error) { s.ends = append(s.ends, f) }
 
 // play runs the stack over its source and finishes what the command began.
 func (s *session) play(ctx context.Context) error {
+	if s.tap != nil {
+		if err := s.tap.create(); err != nil {
+			return failure{err}
+		}
+		s.atEnd(s.tap.close)
+	}
 	defer s.opt.startProfile(s.stderr)()
 	progress := s.watch()
 	err := s.stack.Run(ctx, s.from)

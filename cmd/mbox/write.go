@@ -36,18 +36,17 @@ const (
 	optTSResol     = 9
 )
 
-// createCapture begins a capture file.
-func createCapture(name string) (*capture, error) {
-	f, err := os.Create(name + partSuffix)
-	if err != nil {
-		return nil, err
+// create begins the file.
+func (c *capture) create() (err error) {
+	if c.file, err = os.Create(c.name + partSuffix); err != nil {
+		return err
 	}
-	c := &capture{name: name, file: f, to: bufio.NewWriterSize(f, 1<<18), links: map[wire.LinkType]uint32{}}
+	c.to, c.links = bufio.NewWriterSize(c.file, 1<<18), map[wire.LinkType]uint32{}
 	body := binary.LittleEndian.AppendUint32(nil, byteOrderMagic)
 	body = append(body, 1, 0, 0, 0)                           // version 1.0
 	body = binary.LittleEndian.AppendUint64(body, ^uint64(0)) // length of the section: not known
 	c.write(blockSection, body)
-	return c, nil
+	return nil
 }
 
 // frame writes a frame. It is called by the receive goroutine alone.

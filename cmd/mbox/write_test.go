@@ -66,6 +66,8 @@ func TestWriteNothing(t *testing.T) {
 	if r := runArgs("flows", "-r", "/no/such/file", "-w", name); r.status != statusInput {
 		t.Errorf("%+v", r)
 	}
+	runArgs("events", "-r", "/no/such/file", "-w", filepath.Join(dir, "new"), "--on", "nothing")
+	runArgs("flows", "-r", "/no/such/file", "-w", filepath.Join(dir, "new"))
 	there, err := os.ReadDir(dir)
 	if b, _ := os.ReadFile(name); err != nil || len(there) != 1 || string(b) != "dear" {
 		t.Errorf("%v (%v), %q", there, err, b)
@@ -76,8 +78,8 @@ func TestWriteNothing(t *testing.T) {
 // one that does not fit eight bits.
 func TestLinkTypes(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "w.pcapng")
-	c, err := createCapture(name)
-	if err != nil {
+	c := &capture{name: name}
+	if err := c.create(); err != nil {
 		t.Fatal(err)
 	}
 	want := []rx.Frame{
