@@ -44,7 +44,7 @@ func setFlags(flags *pflag.FlagSet, given map[string]bool, name string, from io.
 			continue
 		}
 		if err := flags.Set(key, value); err != nil {
-			return fmt.Errorf("%s:%d: %s: %w", name, n, key, err)
+			return fmt.Errorf("%s:%d: %s: %w", name, n, key, flagError(err))
 		}
 	}
 	if err := lines.Err(); err != nil {

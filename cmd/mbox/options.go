@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -107,6 +108,9 @@ func (o *options) config(args []string) (mbox.Config, error) {
 		default:
 			return c, fmt.Errorf("--key %s: must be vlan, tunnel or both", k)
 		}
+	}
+	if o.write == "-" {
+		return c, errors.New("-w -: records go to standard output, and a capture does not; -w FILE writes it to a file")
 	}
 	var err error
 	if c.Policy, err = buffers.ParsePolicy(o.policy.value); err != nil {

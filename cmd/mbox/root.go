@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -52,6 +54,10 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
 	}
+	switch args[0] {
+	case "web", "top", "interfaces":
+		return fmt.Errorf("%s: %s", args[0], notLive)
+	}
 	text := fmt.Sprintf("unknown command %q", args[0])
 	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
 		text += "; did you mean " + strings.Join(s, " or ") + "?"
@@ -72,30 +78,49 @@ func buildVersion() string {
 	return fmt.Sprintf("%s (%s %s/%s%s)", version, runtime.Version(), runtime.GOOS, runtime.GOARCH, rev)
 }
 
+// notLive answers what only makes sense before an interface.
+const notLive = "live capture is not there yet (and will be for Linux only): -r FILE reads a capture"
+
 // foreign is what users of other tools type, and what is meant here.
 var foreign = map[string]string{
-	"-i": "captures are read with -r FILE",
-	"-s": "frames are taken as long as the capture has them",
-	"-C": "checksums are only labelled; --checksums off does not look at them",
-	"-f": "a filter is what follows the flags, or --filter EXPR",
-	"-v": "mbox events says what happened, mbox dump shows each segment",
-	"-X": "mbox dump shows each segment, mbox streams -d DIR writes what was said",
-	"-x": "mbox dump shows each segment, mbox streams -d DIR writes what was said",
-	"-A": "mbox streams -d DIR writes what was said",
-	"-e": "link headers are not shown; --format jsonl has the encapsulation",
-	"-S": "mbox dump --absolute shows sequence numbers as they are",
-	"-t": "mbox events prints the time of each event",
-	"-l": "lines are written as the input allows",
-	"-z": "records are printed by mbox flows",
+	"-i":          notLive,
+	"--interface": notLive,
+	"--metrics":   notLive,
+	"-s":          "frames are taken as long as the capture has them",
+	"-C":          "checksums are only labelled; --checksums off does not look at them",
+	"-f":          "a filter is what follows the flags, or --filter EXPR",
+	"-v":          "mbox events says what happened, mbox dump shows each segment",
+	"-X":          "mbox dump shows each segment, mbox streams -d DIR writes what was said",
+	"-x":          "mbox dump shows each segment, mbox streams -d DIR writes what was said",
+	"-A":          "mbox streams -d DIR writes what was said",
+	"-e":          "link headers are not shown; --format jsonl has the encapsulation",
+	"-S":          "mbox dump --absolute shows sequence numbers as they are",
+	"-t":          "mbox events prints the time of each event",
+	"-l":          "lines are written as the input allows",
+	"-z":          "records are printed by mbox flows",
 }
 
 // flagError explains a flag that is wrong.
 func flagError(err error) error {
-	_, name, ok := strings.Cut(err.Error(), "unknown shorthand flag: '")
-	if ok && len(name) > 0 {
-		if hint := foreign["-"+name[:1]]; hint != "" {
-			return fmt.Errorf("unknown flag -%s: %s", name[:1], hint)
+	var unknown *pflag.NotExistError
+	var number *strconv.NumError
+	switch {
+	case errors.As(err, &unknown):
+		name := "--" + unknown.GetSpecifiedName()
+		if unknown.GetSpecifiedShortnames() != "" {
+			name = name[1:]
 		}
+		if hint := foreign[name]; hint != "" {
+			return fmt.Errorf("unknown flag %s: %s", name, hint)
+		}
+	case errors.As(err, &number):
+		// What was wrong with the digits follows behind the flag's name, in words
+		// of package strconv.
+		must := map[string]string{"ParseBool": "true or false", "ParseInt": "a number", "ParseUint": "a number from 0 on"}[number.Func]
+		if errors.Is(err, strconv.ErrRange) {
+			must = "a smaller number"
+		}
+		return fmt.Errorf("%smust be %s", strings.TrimSuffix(err.Error(), number.Error()), must)
 	}
 	return err
 }
