@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,7 +14,8 @@ import (
 
 // readConfig sets the flags that a file names, one "name: value" a line, where
 // the command line does not. Empty lines and those that begin with # say
-// nothing. Whatever else is there is an error.
+// nothing. All commands can share a file: flags that only others have are
+// passed over. Whatever else is there is an error.
 func readConfig(cmd *cobra.Command, name string) error {
 	f, err := os.Open(name)
 	if err != nil {
@@ -22,10 +24,15 @@ func readConfig(cmd *cobra.Command, name string) error {
 	defer f.Close()
 	given := map[string]bool{}
 	cmd.Flags().Visit(func(f *pflag.Flag) { given[f.Name] = true })
-	return setFlags(cmd.Flags(), given, name, f)
+	others := func(key string) bool {
+		return slices.ContainsFunc(cmd.Root().Commands(), func(c *cobra.Command) bool { return c.Flags().Lookup(key) != nil })
+	}
+	return setFlags(cmd.Flags(), given, others, name, f)
 }
 
-func setFlags(flags *pflag.FlagSet, given map[string]bool, name string, from io.Reader) error {
+// setFlags sets flags from the lines of the file called name, except those
+// given. others reports whether another command has a flag.
+func setFlags(flags *pflag.FlagSet, given map[string]bool, others func(string) bool, name string, from io.Reader) error {
 	lines := bufio.NewScanner(from)
 	for n := 1; lines.Scan(); n++ {
 		text := strings.TrimSpace(lines.Text())
@@ -38,9 +45,9 @@ func setFlags(flags *pflag.FlagSet, given map[string]bool, name string, from io.
 		switch {
 		case !ok:
 			return fmt.Errorf("%s:%d: %q is not of the form 'name: value'", name, n, text)
-		case flag == nil || key == "config" || key == "help":
+		case key == "config" || key == "help" || flag == nil && !others(key):
 			return fmt.Errorf("%s:%d: unknown key %q", name, n, key)
-		case given[key]:
+		case flag == nil || given[key]:
 			continue
 		}
 		if err := flags.Set(key, value); err != nil {

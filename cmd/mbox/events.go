@@ -282,8 +282,14 @@ func tellEnd(l *line, c *mbox.Context) {
 	if e.GapOctets > 0 {
 		l.number("gap", e.GapOctets)
 	}
-	if e.Conflicts > 0 {
-		l.number("conflicts", uint64(e.Conflicts))
+	switch {
+	case l.json:
+		if e.Conflicts > 0 {
+			l.number("conflicts", uint64(e.Conflicts))
+		}
+		l.flag("conflicts_unknown", e.MatchUnknown)
+	case e.Conflicts > 0 || e.MatchUnknown:
+		l.text("conflicts", conflicts(&e))
 	}
 	l.flowID(c)
 }

@@ -195,12 +195,26 @@ func (r *record) notes() (notes []string) {
 	note(e.OneSided && r.tcp(), "one-sided")
 	note(e.Truncated, "truncated")
 	count(r.sent[0].Rexmits+r.sent[1].Rexmits, "rexmits")
-	count(uint64(e.Conflicts), "CONFLICTS")
+	note(e.Conflicts > 0, "CONFLICTS="+conflicts(e))
+	note(e.Conflicts == 0 && e.MatchUnknown, "conflicts="+conflicts(e))
 	count(e.GapOctets, "gap")
 	count(e.Refused, "refused")
 	count(uint64(e.BadChecksums), "bad-checksums")
 	note(strings.Contains(r.encap, "/"), r.encap)
 	return notes
+}
+
+// conflicts says how often repeated octets differed: ? stands for those that
+// could not be compared, as their originals were no longer held.
+func conflicts(e *mbox.Evidence) string {
+	n := strconv.FormatUint(uint64(e.Conflicts), 10)
+	switch {
+	case !e.MatchUnknown:
+		return n
+	case e.Conflicts == 0:
+		return "?"
+	}
+	return n + "+?"
 }
 
 // headed is a writer that puts a line before all else: not before there is

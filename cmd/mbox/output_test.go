@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mbox-stack/mbox"
 	"github.com/mbox-stack/mbox/internal/craft"
 	"github.com/mbox-stack/mbox/internal/traffic"
 	"github.com/mbox-stack/mbox/wire"
@@ -288,6 +289,10 @@ func TestConfigFile(t *testing.T) {
 	if out := must(t, "flows", "--config", file, "--format", "csv"); !strings.HasPrefix(out, "id,") {
 		t.Errorf("the command line does not go first: %s", out)
 	}
+	shared := writeFile(t, "shared.conf", "dir: out\nsha256: perhaps\nturns: many\non: conn-end\n")
+	if out := must(t, "events", "-r", demo, "--config", shared, "port", "631"); strings.Count(out, "\n") != 1 || !strings.Contains(out, "conn-end") {
+		t.Errorf("flags of other commands are not passed over: %s", out)
+	}
 	for text, want := range map[string]string{
 		"colour: red":          `:2: unknown key "colour"`,
 		"just words":           `:2: "just words" is not of the form 'name: value'`,
@@ -297,6 +302,20 @@ func TestConfigFile(t *testing.T) {
 		r := runArgs("flows", "--config", writeFile(t, "bad.conf", "\n"+text+"\n"))
 		if r.status != statusUsage || !strings.Contains(r.stderr, "bad.conf"+want) || strings.Count(r.stderr, "\n") != 1 {
 			t.Errorf("%s: status %d, %s", text, r.status, r.stderr)
+		}
+	}
+}
+
+// TestConflicts: what is known about octets that were repeated, and what is not.
+func TestConflicts(t *testing.T) {
+	for want, e := range map[string]mbox.Evidence{
+		"0":   {},
+		"2":   {Conflicts: 2},
+		"?":   {MatchUnknown: true},
+		"2+?": {Conflicts: 2, MatchUnknown: true},
+	} {
+		if got := conflicts(&e); got != want {
+			t.Errorf("%+v: %s, want %s", e, got, want)
 		}
 	}
 }
