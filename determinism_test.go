@@ -24,6 +24,9 @@ type way struct {
 
 var ways = []way{{1, 128, 2}, {1, 128, 2}, {1, 1, 1}, {2, 256, 1}, {3, 1, 2}, {8, 256, 2}}
 
+// framesMany is from how many frames on a few ways must do.
+const framesMany = 10_000
+
 // waysFew are for what there is much of.
 var waysFew = []way{{1, 128, 2}, {3, 1, 2}, {8, 256, 2}}
 
