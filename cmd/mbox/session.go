@@ -19,12 +19,13 @@ import (
 // makes one, registers its handlers and plays it.
 type session struct {
 	*program
-	opt   *options
-	stack *mbox.Stack
-	from  rx.Source
-	tap   *capture  // nil unless frames are written
-	out   io.Writer // where records go
-	ends  []func(error) error
+	opt      *options
+	stack    *mbox.Stack
+	from     rx.Source
+	tap      *capture  // nil unless frames are written
+	out      io.Writer // where records go
+	ends     []func(error) error
+	progress *progress // nil until the run begins
 }
 
 // session makes a stack for a command that reads what the options name: args are
@@ -48,6 +49,9 @@ func (o *options) from() (rx.Source, error) {
 // sessionOver is session for a source of the command's own.
 func (p *program) sessionOver(from rx.Source, o *options, args []string, adjust func(*mbox.Config)) (*session, error) {
 	s := &session{program: p, opt: o, from: from, out: p.stdout}
+	if isTerminal(p.stdout) {
+		s.out = &screen{p.stdout, s}
+	}
 	cfg, err := o.config(args)
 	if err != nil {
 		return nil, err
@@ -82,9 +86,9 @@ func (s *session) play(ctx context.Context) error {
 		s.atEnd(s.tap.close)
 	}
 	defer s.opt.startProfile(s.stderr)()
-	progress := s.watch()
+	s.progress = s.watch()
 	err := s.stack.Run(ctx, s.from)
-	progress.stop()
+	s.progress.stop()
 	for i := len(s.ends) - 1; i >= 0; i-- {
 		err = errors.Join(err, s.ends[i](err))
 	}
