@@ -73,8 +73,10 @@ type figures struct {
 	Turns   int     `json:"turns"`
 	Seconds float64 `json:"seconds"`
 	Packets float64 `json:"packets_per_second"`
+	NsMid   float64 `json:"ns_per_packet_median_turn"`
 	NsMean  float64 `json:"ns_per_packet"`
 	NsBest  float64 `json:"ns_per_packet_best_turn"`
+	NsCPU   float64 `json:"cpu_ns_per_packet"` // of all CPUs together; 0: not known
 	Gbit    float64 `json:"gbit_per_second"`
 	Allocs  float64 `json:"allocations_per_packet"`
 	Memory  uint64  `json:"memory_octets"` // of flows, streams and their tables
@@ -218,12 +220,17 @@ func (l *loop) figures(stack *mbox.Stack) (f figures) {
 	for i := range l.frames {
 		f.Octets += uint64(l.frames[i].WireLen)
 	}
-	best, allocs := timed[0].took, uint64(0)
-	for _, t := range timed {
-		best, allocs = min(best, t.took), allocs+t.allocs
+	var cpu time.Duration
+	var allocs uint64
+	took := make([]time.Duration, len(timed))
+	for i, t := range timed {
+		took[i], cpu, allocs = t.took, cpu+t.cpu, allocs+t.allocs
 	}
+	slices.Sort(took)
 	packets := float64(f.Frames) * float64(f.Turns)
-	f.Packets, f.NsMean, f.NsBest = packets/f.Seconds, l.sum.Seconds()*1e9/packets, best.Seconds()*1e9/float64(f.Frames)
+	perPacket := func(d time.Duration) float64 { return d.Seconds() * 1e9 / float64(f.Frames) }
+	f.Packets, f.NsMean, f.NsCPU = packets/f.Seconds, perPacket(l.sum)/float64(f.Turns), perPacket(cpu)/float64(f.Turns)
+	f.NsBest, f.NsMid = perPacket(took[0]), perPacket(median(took))
 	f.Gbit = float64(f.Octets) * float64(f.Turns) * 8 / f.Seconds / 1e9
 	f.Allocs = float64(allocs) / packets
 	var m runtime.MemStats
@@ -231,6 +238,12 @@ func (l *loop) figures(stack *mbox.Stack) (f figures) {
 	st := stack.Stats()
 	f.Memory, f.Process = st.Total().Memory, m.Sys-m.HeapReleased
 	return f
+}
+
+// median returns that of sorted times, of which there is one at least.
+func median(sorted []time.Duration) time.Duration {
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 // print prints the figures.
@@ -242,20 +255,27 @@ func (f *figures) print(w io.Writer, format string) error {
 		}
 		return err
 	}
-	_, err := fmt.Fprintf(w, `%-13s %s, %d frames, %s on the wire
-%-13s %s, %d shards, %d CPUs
-%-13s %d in %.2fs
+	cpu, shards := "", "s"
+	if f.NsCPU > 0 {
+		cpu = fmt.Sprintf(", and %.1f ns of CPU time", f.NsCPU)
+	}
+	if f.Shards == 1 {
+		shards = ""
+	}
+	_, err := fmt.Fprintf(w, `%-13s %.1f ns in the median turn (mean %.1f, best %.1f)%s
 %-13s %.3f million/s
-%-13s %.1f ns, %.1f in the best turn
 %-13s %.2f Gbit/s
+%-13s %s, %d frames, %s on the wire
+%-13s %s, %d shard%s, %d CPUs
+%-13s %d in %.2fs
 %-13s %.6f a packet
 %-13s %s of flows and streams, %s in all
-`, "workload", f.Source, f.Frames, octetsText(f.Octets),
-		"mode", f.Mode, f.Shards, f.CPUs,
-		"turns", f.Turns, f.Seconds,
+`, "a packet", f.NsMid, f.NsMean, f.NsBest, cpu,
 		"packets", f.Packets/1e6,
-		"a packet", f.NsMean, f.NsBest,
 		"throughput", f.Gbit,
+		"workload", f.Source, f.Frames, octetsText(f.Octets),
+		"mode", f.Mode, f.Shards, shards, f.CPUs,
+		"turns", f.Turns, f.Seconds,
 		"allocations", f.Allocs,
 		"memory", octetsText(f.Memory), octetsText(f.Process))
 	return err

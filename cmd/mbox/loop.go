@@ -8,6 +8,7 @@ import (
 
 	"github.com/mbox-stack/mbox"
 	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/internal/sys"
 	"github.com/mbox-stack/mbox/rx"
 )
 
@@ -32,6 +33,7 @@ type loop struct {
 	drained chan struct{}  // the shards have given all of them back
 	stage   loopStage
 	began   time.Time
+	cpu     time.Duration // of the program when the turn began
 	allocs  uint64
 	turns   []turn
 	sum     time.Duration // of turns
@@ -40,6 +42,7 @@ type loop struct {
 // turn is what one turn took.
 type turn struct {
 	took   time.Duration
+	cpu    time.Duration // of all CPUs together; 0 where the system does not say
 	allocs uint64
 }
 
@@ -134,6 +137,7 @@ func (l *loop) start() {
 	l.stage = loopPlay
 	l.block.Retain()
 	l.allocs = mallocs()
+	l.cpu = cpuTime()
 	l.began = time.Now()
 }
 
@@ -141,6 +145,7 @@ func (l *loop) start() {
 // to the size that they keep.
 func (l *loop) stop() {
 	t := turn{took: time.Since(l.began)}
+	t.cpu = cpuTime() - l.cpu
 	t.allocs = mallocs() - l.allocs
 	l.turns = append(l.turns, t)
 	if len(l.turns) > 1 {
@@ -156,6 +161,16 @@ func (l *loop) enough() bool {
 	n := len(l.turns) - 1
 	room := l.frames[len(l.frames)-1].Timestamp < 1<<61-int64(l.step)
 	return l.limit > 0 && n >= l.limit || l.until > 0 && l.sum >= l.until && n > 0 || n >= turnsMax || !room
+}
+
+// cpuTime returns how long the program has run, on all CPUs together: 0 where
+// the system does not say.
+func cpuTime() time.Duration {
+	d, err := sys.CPUTime()
+	if err != nil {
+		return 0
+	}
+	return d
 }
 
 // mallocs returns how many allocations there have been.
