@@ -286,10 +286,10 @@ var magicGzip = []byte{0x1f, 0x8b}
 
 // foreigners are kinds of file that are mistaken for captures, or that hold one.
 var foreigners = []struct{ magic, is string }{
-	{"\x28\xb5\x2f\xfd", "it is compressed with zstd; decompress it first"},
-	{"\xfd7zX", "it is compressed with xz; decompress it first"},
-	{"BZh", "it is compressed with bzip2; decompress it first"},
-	{"\x04\x22\x4d\x18", "it is compressed with lz4; decompress it first"},
+	{"\x28\xb5\x2f\xfd", "it is compressed with zstd; pipe it in: zstd -dc FILE | mbox ... -r -"},
+	{"\xfd7zX", "it is compressed with xz; pipe it in: xz -dc FILE | mbox ... -r -"},
+	{"BZh", "it is compressed with bzip2; pipe it in: bzip2 -dc FILE | mbox ... -r -"},
+	{"\x04\x22\x4d\x18", "it is compressed with lz4; pipe it in: lz4 -dc FILE | mbox ... -r -"},
 	{"PK\x03\x04", "it is a zip archive; unpack it first"},
 	{"snoo", "it is in snoop format; convert it with editcap -F pcap"},
 	{"\x1f\x8b", "it is compressed twice"},
