@@ -62,7 +62,7 @@ func policyNames() (names []string) {
 // source adds the flags that say what is read, and what of it.
 func (o *options) source(fs *pflag.FlagSet) {
 	fs.StringArrayVarP(&o.read, "read", "r", nil, "read capture `FILE`: pcap or pcapng, or either by gzip; - is standard input; repeat it for more, read one after another")
-	fs.StringVar(&o.filter, "filter", "", "look only at packets that the tcpdump expression `EXPR` selects; what stands behind the flags is one, too")
+	fs.StringVar(&o.filter, "filter", "", "look only at packets that the tcpdump expression `EXPR` selects, each by itself: tcp[13]=2 leaves nothing of a flow but its SYN; what stands behind the flags is one, too")
 	fs.Uint64VarP(&o.count, "count", "c", 0, "stop after `N` frames")
 	fs.StringVarP(&o.write, "write", "w", "", "write the frames looked at to `FILE`, as pcapng")
 	fs.BoolVarP(&o.numeric, "numeric", "n", false, "for the sake of habit: names are never looked up")
@@ -75,7 +75,7 @@ func (o *options) stack(fs *pflag.FlagSet) {
 	fs.IntVar(&o.batch, "batch", 0, "hand frames over `N` at a time (default 128); results do not depend on it")
 	fs.Uint64Var(&o.seed, "seed", 0, "seed `N` of the hash that flows are dealt out by")
 	fs.Var(&o.memory, "memory", "what flows, streams and fragments may take, such as 256MiB (default 2GiB)")
-	fs.Var(&o.history, "history", "keep so many octets of each stream after their acknowledgement, to compare repeated ones with")
+	fs.Var(&o.history, "history", "keep so many octets of each stream after their acknowledgement, to compare repeated ones with; with 0, the default, conflicts among delivered octets are unknown (conflicts=?)")
 	fs.Var(&o.checksums, "checksums", "wrong transport checksums: label them, verify (take nothing of such segments), off; auto is label here")
 	fs.Var(&o.idle, "idle-timeout", "end flows that are silent for so long, such as 90s; 0: no timer ends a flow (default by state)")
 	fs.StringSliceVar(&o.keys, "key", nil, "`vlan,tunnel` (or one of them): their identifiers tell flows apart where addresses overlap")
