@@ -146,10 +146,9 @@ func (c *Config) validate() error {
 // What a flow without streams takes, with its share of index and timers
 // (TestFlowMemory pins it), and how memory is divided: shares of a hundred.
 const (
-	flowOctets    = 400
-	flowShare     = 45
-	streamShare   = 25
-	fragmentShare = 4
+	flowOctets  = 400
+	flowShare   = 45
+	streamShare = 25
 )
 
 // flowsPerSlot returns how many flow records a slot may have.
