@@ -220,8 +220,11 @@ func (s *Shard) Update(snap *uevents.Snapshot) {
 }
 
 // walk calls f with every flow that is not merely a mark. f may release it.
-func (s *Shard) walk(f func(handle, *flow)) {
-	for i := range s.slots {
+func (s *Shard) walk(f func(handle, *flow)) { s.walkSlots(0, wire.SlotCount, f) }
+
+// walkSlots is walk for the slots from <= slot < to.
+func (s *Shard) walkSlots(from, to int, f func(handle, *flow)) {
+	for i := from; i < to; i++ {
 		for c := range s.slots[i].lists[:classReleased] {
 			for h := s.slots[i].lists[c].oldest; h != 0; {
 				fl := s.flows.At(h)

@@ -21,7 +21,9 @@ type Engine interface {
 	FirstSeen() int64
 	LastActive() int64
 	FirstFrame() uint64
+	Clock() int64
 
+	Each(socket uint8, from, to int, f func(*tcpfsm.Conn))
 	Apply(Change) error
 	Drop()
 	ReadAt(side wire.Dir, off uint64, p []byte) (int, error)

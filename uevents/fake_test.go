@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/tcpfsm"
 	"github.com/mbox-stack/mbox/wire"
 )
 
@@ -123,6 +124,7 @@ func (b *bench) RTT() RTT                         { return RTT{} }
 func (b *bench) FirstSeen() int64                 { return 0 }
 func (b *bench) LastActive() int64                { return 0 }
 func (b *bench) FirstFrame() uint64               { return 0 }
+func (b *bench) Clock() int64                     { return 0 }
 func (b *bench) Drop()                            { b.drops++ }
 func (b *bench) Buffered(wire.Dir) Buffered       { return Buffered{} }
 func (b *bench) SetPolicy(buffers.Policy) error   { return nil }
@@ -130,6 +132,8 @@ func (b *bench) Disarm(Timer) bool                { return false }
 func (b *bench) Value(key uint64) any             { return b.values[key] }
 func (b *bench) SetValue(key uint64, v any)       { b.values[key] = v }
 func (b *bench) SetBuffer(wire.Dir, uint64) error { return nil }
+
+func (b *bench) Each(uint8, int, int, func(*tcpfsm.Conn)) {}
 
 func (b *bench) Apply(c Change) error {
 	b.plan = b.plans.With(b.plan, c)

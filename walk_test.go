@@ -1,0 +1,79 @@
+package mbox_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/mbox-stack/mbox"
+	"github.com/mbox-stack/mbox/mboxtest"
+	"github.com/mbox-stack/mbox/wire"
+)
+
+// A timer of the shard walks the flows of its socket: it reads them, keeps
+// values with them and releases them, and Clock tells what has brought it there.
+func TestATimerOfTheShardWalksFlows(t *testing.T) {
+	s := stack(t, mbox.Config{Shards: 1})
+	sock := s.Monitor(mbox.Stream)
+	other := s.Monitor(mbox.Stream)
+	if err := other.Bind("port 9999"); err != nil {
+		t.Fatal(err)
+	}
+	var seen []string
+	var ends int
+	visits := mbox.NewKey[int]()
+	armed := false
+	handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
+		if err := c.EachFlow(0, wire.SlotCount, func(*mbox.Context) {}); !errors.Is(err, mbox.ErrHook) {
+			t.Errorf("a handler about a flow walks them: %v", err)
+		}
+		if !armed {
+			armed = true
+			if _, err := c.ArmShard(time.Second); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	handle(t, sock, mbox.OnTimer, mbox.PostTCP, func(c *mbox.Context) {
+		if late := c.Clock().Sub(c.Now()); late < 3*time.Second || late > 4*time.Second {
+			t.Errorf("the frame that shows the time is %v behind it", late)
+		}
+		walk := func(f mbox.Handler) {
+			for _, part := range [][2]int{{-5, 1000}, {1000, wire.SlotCount + 5}} {
+				if err := c.EachFlow(part[0], part[1], f); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		walk(func(c *mbox.Context) {
+			*visits.Of(c)++
+			seen = append(seen, fmt.Sprintf("%v %d", c.State(mbox.Client), c.Counters(mbox.Client).Packets))
+			if c.State(mbox.Client) == mbox.Established {
+				if err := c.Release(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		walk(func(c *mbox.Context) {
+			seen = append(seen, fmt.Sprintf("again %v %d", c.State(mbox.Client), *visits.Of(c)))
+		})
+	})
+	handle(t, other, mbox.OnTimer, mbox.PostTCP, func(*mbox.Context) { t.Error("the timer of another socket") })
+	handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(*mbox.Context) { ends++ })
+	mboxtest.Run(t, s, `> S 100 0 0
+< SA 300 101 0
+> A 101 301 0
+
+> S 100 0 0
+
+> S 100 0 0
+> S 100 0 0 t=+4s
+`)
+	slices.Sort(seen)
+	want := []string{"ESTABLISHED 2", "SYN-SENT 1", "SYN-SENT 1", "again SYN-SENT 1", "again SYN-SENT 1"}
+	if !slices.Equal(seen, want) || ends != 2 {
+		t.Errorf("%d flows ended, and the walks saw\n%q\nwant\n%q", ends, seen, want)
+	}
+}
