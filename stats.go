@@ -12,6 +12,14 @@ import (
 type Stats struct {
 	Sources []rx.Counters // in the order given to Run
 	Shards  []shard.Stats
+	// Mailboxes are the shards', as they are at this moment; after Run, empty.
+	Mailboxes []Mailbox
+}
+
+// Mailbox is how full the mailbox of one shard is.
+type Mailbox struct {
+	Traffic, TrafficMax   int // batches and marks that wait
+	Requests, RequestsMax int // queries and changes that wait
 }
 
 // Disposition is a line of a ledger.
@@ -38,6 +46,10 @@ func (r *running) stats() (st Stats) {
 	}
 	for _, sh := range r.shards {
 		st.Shards = append(st.Shards, sh.Stats())
+		st.Mailboxes = append(st.Mailboxes, Mailbox{
+			Traffic: sh.Traffic.Depth(), TrafficMax: sh.Traffic.Cap(),
+			Requests: sh.Requests.Depth(), RequestsMax: sh.Requests.Cap(),
+		})
 	}
 	return st
 }

@@ -33,6 +33,7 @@ type Totals struct {
 	ClockSteps uint64 // times that the source's clock was re-based
 	ClockLate  uint64 // frames whose timestamp lay behind the clock, within bounds
 
+	Clock uint64 // of the source at the last mark, ns since 1970
 	Marks uint64 // sent to every shard
 	Steps uint64 // of those, the ones with Mark.Step
 }
@@ -58,6 +59,10 @@ type ShardTotals struct {
 	Dropped Delivery // the mailbox had no room, or the shard had stopped
 	// MarksOwed counts marks that found no room; the next one made up for them.
 	MarksOwed uint64
+	// Waits counts how often a batch had to wait for room, and WaitedNs for how
+	// long in all, in ns. A live source never waits.
+	Waits    uint64
+	WaitedNs uint64
 }
 
 // Counters is a snapshot of what a Receiver has done.

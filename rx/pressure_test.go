@@ -64,6 +64,23 @@ func TestLiveSourceDrops(t *testing.T) {
 	}
 }
 
+// TestCaptureWaits: what a full mailbox does not take at once it gets later, and
+// that is counted.
+func TestCaptureWaits(t *testing.T) {
+	full := &shard{full: true}
+	r, err := NewReceiver(NewMemory(traffic(500)...), []Outlet{full}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := r.Counters()
+	if s := &c.Shards[0]; s.Waits == 0 || s.Waits != c.Shards[0].Handed.Frames/batchFramesDefault+1 || s.Dropped != (Delivery{}) {
+		t.Errorf("%d batches waited, and %+v were dropped", s.Waits, s.Dropped)
+	}
+}
+
 // TestStoppedShard: what a shard that is gone does not take is dropped, also
 // from a capture.
 func TestStoppedShard(t *testing.T) {

@@ -360,6 +360,7 @@ func (r *Receiver) mark(step bool) {
 	if step {
 		r.counts.Steps++
 	}
+	r.counts.Clock = uint64(max(r.clock.now, 0))
 	r.counts.ClockSteps, r.counts.ClockLate = r.clock.steps, r.clock.late
 	r.counts.Fragments = r.frags.Stats()
 	r.board.publish(&r.counts)

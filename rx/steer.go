@@ -1,6 +1,8 @@
 package rx
 
 import (
+	"time"
+
 	"github.com/mbox-stack/mbox/buffers"
 	"github.com/mbox-stack/mbox/wire"
 )
@@ -70,13 +72,23 @@ func (o *outbox) flush(t *ShardTotals, wait bool) {
 	if o.batch == nil || len(o.batch.Frames) == 0 {
 		return
 	}
-	if o.outlet.Batch(o.batch, wait) {
+	if o.outlet.Batch(o.batch, false) || wait && o.await(t) {
 		t.Handed.add(&o.pending)
 	} else {
 		t.Dropped.add(&o.pending)
 		o.batch.Release()
 	}
 	o.batch, o.pending = nil, Delivery{}
+}
+
+// await hands the open batch over as soon as there is room, and notes how long
+// that took: only here, where the receiver stands still anyway, is a clock read.
+func (o *outbox) await(t *ShardTotals) bool {
+	began := time.Now()
+	taken := o.outlet.Batch(o.batch, true)
+	t.Waits++
+	t.WaitedNs += uint64(time.Since(began))
+	return taken
 }
 
 // mark hands m over. A live source does not wait: a mark that finds no room is

@@ -130,7 +130,9 @@ func (s *Shard) sceneOfEnd() {
 
 // evict ends a flow to make room.
 func (s *Shard) evict(h handle) {
-	if fl := s.flows.At(h); fl.flags&flowReleased != 0 {
+	fl := s.flows.At(h)
+	s.stats.Evicted[fl.eviction()]++
+	if fl.flags&flowReleased != 0 {
 		s.remove(h, fl)
 		return
 	}

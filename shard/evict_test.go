@@ -97,6 +97,9 @@ func TestEvictionTakesTheLeastWorthy(t *testing.T) {
 	if st := &c.shard.stats; st.Live != 4 || st.Marked != 0 || st.Ended[uevents.EndEvicted] != 2 {
 		t.Errorf("%d flows live, %d of them marks; evicted %d", st.Live, st.Marked, st.Ended[uevents.EndEvicted])
 	}
+	if got, want := c.shard.stats.Evicted, [EvictionCount]uint64{EvictedReleased: 1, EvictedClosed: 1, EvictedUnproven: 2}; got != want {
+		t.Errorf("evicted %v, want %v by what they were", got, want)
+	}
 	c.shard.checkInvariants(false)
 }
 
@@ -127,6 +130,9 @@ func TestEvictionEndsEstablishedFlowsLast(t *testing.T) {
 	c.say(5, "sA")
 	if want := []string{"1 evicted"}; !slices.Equal(c.log, want) {
 		t.Errorf("ended %q, want %q", c.log, want)
+	}
+	if n := c.shard.stats.Evicted[EvictedEstablished]; n != 1 {
+		t.Errorf("%d established flows evicted, want 1", n)
 	}
 	c.say(6, "S")
 	c.say(7, "S")

@@ -48,6 +48,33 @@ type Stats struct {
 	Busy     uint64            // calls of Offload that found the pool full
 	Pressed  uint64            // steps at which stream memory was short
 	Memory   uint64            // octets of records and streams
+	Streams  uint64            // of Memory, what octets that wait or are kept lie in
+	Clock    uint64            // of the source at the latest mark, ns since 1970; Add leaves it alone
+
+	// Evicted counts the records that made room for another flow.
+	Evicted [EvictionCount]uint64
+}
+
+// Eviction is what a flow was when it had to make room for another one.
+type Eviction uint8
+
+// The evictions, in the order in which a full slot looks for room.
+const (
+	EvictedReleased    Eviction = iota // the mark of a flow that all sockets had released
+	EvictedClosed                      // over, and kept for late segments
+	EvictedUnproven                    // embryonic, or heard from one side only
+	EvictedEstablished                 // heard from both sides
+	EvictionCount
+)
+
+// String returns the eviction as counters name it.
+func (e Eviction) String() string {
+	return [...]string{"released", "closed", "unproven", "established", "?"}[min(e, EvictionCount)]
+}
+
+// eviction returns what the flow is as one that makes room.
+func (f *flow) eviction() Eviction {
+	return [classCount]Eviction{EvictedClosed, EvictedUnproven, EvictedEstablished, EvictedReleased}[f.class]
 }
 
 const endCount = int(uevents.EndShutdown) + 1
@@ -60,6 +87,9 @@ func (s *Stats) Add(o *Stats) {
 	for i := range s.Ended {
 		s.Ended[i] += o.Ended[i]
 	}
+	for i := range s.Evicted {
+		s.Evicted[i] += o.Evicted[i]
+	}
 	for _, f := range [...]struct {
 		to   *uint64
 		from uint64
@@ -68,6 +98,7 @@ func (s *Stats) Add(o *Stats) {
 		{&s.Raised, o.Raised}, {&s.Orphans, o.Orphans}, {&s.Flows, o.Flows}, {&s.Live, o.Live},
 		{&s.Marked, o.Marked}, {&s.Timers, o.Timers}, {&s.Gaps, o.Gaps}, {&s.GapBytes, o.GapBytes},
 		{&s.Refused, o.Refused}, {&s.Panics, o.Panics}, {&s.Lost, o.Lost}, {&s.Busy, o.Busy}, {&s.Pressed, o.Pressed}, {&s.Memory, o.Memory},
+		{&s.Streams, o.Streams},
 	} {
 		*f.to += f.from
 	}
@@ -80,6 +111,7 @@ func (s *Shard) Stats() Stats { return *s.published.Load() }
 // publish makes the counters visible to others.
 func (s *Shard) publish() {
 	c := s.stats
+	c.Streams, c.Clock = uint64(s.arena.Bytes()), uint64(max(s.clock, 0))
 	c.Memory = uint64(s.flows.Bytes() + s.pairs.Bytes() + s.labels.Bytes() + s.alarms.Bytes() +
 		s.arena.Bytes() + s.wheel.nodes.Bytes())
 	for i := range s.slots {

@@ -1,0 +1,54 @@
+package mbox_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/mbox-stack/mbox"
+	"github.com/mbox-stack/mbox/shard"
+	"github.com/mbox-stack/mbox/tcpfsm"
+)
+
+// TestCensus: what lives is counted by where it stands, marks of released flows
+// apart; a handler that asks is refused.
+func TestCensus(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	sock := s.Monitor(mbox.Stream)
+	handle(t, sock, mbox.OnPacket, mbox.PostTCP, func(c *mbox.Context) {
+		if _, err := s.Census(); !errors.Is(err, mbox.ErrInHandler) {
+			t.Errorf("Census in a handler: %v", err)
+		}
+		if err := s.Ping(); !errors.Is(err, mbox.ErrInHandler) {
+			t.Errorf("Ping in a handler: %v", err)
+		}
+	})
+	check := func(when string, want mbox.Census) {
+		if got, err := s.Census(); err != nil || got != want {
+			t.Errorf("%s: %+v (%v), want %+v", when, got, err, want)
+		}
+	}
+	check("before it runs", mbox.Census{})
+	run(t, s, life, 3, func() {
+		var want mbox.Census
+		want.Flows[shard.PhaseEstablished] = 1
+		want.Endpoints[mbox.Client][tcpfsm.Established] = 1
+		want.Endpoints[mbox.Server][tcpfsm.Established] = 1
+		check("amid the connection", want)
+		if err := s.Ping(); err != nil {
+			t.Errorf("Ping: %v", err)
+		}
+		st := s.Stats()
+		if len(st.Mailboxes) != len(st.Shards) || st.Mailboxes[0].TrafficMax == 0 || st.Mailboxes[0].RequestsMax == 0 {
+			t.Errorf("mailboxes %+v of %d shards", st.Mailboxes, len(st.Shards))
+		}
+		if err := sock.Close(); err != nil {
+			t.Error(err)
+		}
+		check("released", mbox.Census{Flows: [shard.PhaseCount]uint64{shard.PhaseReleased: 1}})
+	})
+	check("after the run", mbox.Census{})
+	st := s.Stats()
+	if st.Sources[0].Clock == 0 || st.Shards[0].Clock < st.Sources[0].Clock {
+		t.Errorf("the clock of the source is %d, that of the shard %d", st.Sources[0].Clock, st.Shards[0].Clock)
+	}
+}
