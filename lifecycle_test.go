@@ -107,10 +107,10 @@ func TestOffsetsPassFourGiB(t *testing.T) {
 	j.expect(t, want...)
 }
 
-// What ends a flow is counted to the tick: a frame that comes when the timeout is
-// over meets another flow, one that comes a tick earlier the same.
+// What ends a flow is counted to the nanosecond: a frame that comes when the
+// timeout is over meets another flow, one that comes before that the same.
 func TestTimeoutsAreExact(t *testing.T) {
-	const tick = 1 << 20 // ns: deadlines are rounded up to it
+	const line = time.Millisecond // what a transcript's next line takes of itself
 	for _, c := range []struct {
 		life     string // what brings the flow to the state
 		timeouts mbox.Timeouts
@@ -124,10 +124,10 @@ func TestTimeoutsAreExact(t *testing.T) {
 		{life, mbox.Timeouts{Closed: 5 * time.Second}, 2, "> A 112 312 0"},
 		{"> U 10\n", mbox.Timeouts{Datagram: 5 * time.Second}, 2, "< U 10"},
 	} {
-		for _, early := range []time.Duration{0, 2 * tick} {
+		for _, early := range []time.Duration{0, 1} {
 			s := stack(t, mbox.Config{Timeouts: c.timeouts})
 			handle(t, s.Monitor(mbox.Stream), mbox.OnConnEnd, mbox.PostTCP, func(*mbox.Context) {})
-			mboxtest.Run(t, s, fmt.Sprintf("%s%s t=+%v\n", c.life, c.late, 5*time.Second+tick-early))
+			mboxtest.Run(t, s, fmt.Sprintf("%s%s t=+%v\n", c.life, c.late, 5*time.Second-line-early))
 			want := c.flows
 			if early > 0 {
 				want = 1
@@ -316,6 +316,31 @@ func TestReleaseFromEveryEvent(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A timer fires before the first frame at its time or later, to the nanosecond,
+// and two flows' timers in the order of their times. What arms it for no time at
+// all is not called again before time has moved.
+func TestTimersAreExact(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	sock := s.Monitor(mbox.Stream)
+	var j journal
+	var start time.Time
+	handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
+		if start.IsZero() {
+			start = c.Now()
+		}
+		c.Arm(time.Second - c.Now().Sub(start) - 2*time.Duration(c.Number()))
+	})
+	handle(t, sock, mbox.OnTimer, mbox.PostTCP, func(c *mbox.Context) {
+		j.add("timer of flow %d at %v", c.FirstFrame(), c.Now().Sub(start))
+		c.Arm(0)
+	})
+	handle(t, sock, mbox.OnPacket, mbox.PostTCP, func(c *mbox.Context) { j.add("packet %d at %v", c.Number(), c.Now().Sub(start)) })
+	mboxtest.Run(t, s, fmt.Sprintf("> U 10\n\n> U 10\n> U 10 t=+%v\n> U 10\n", time.Second-2*time.Millisecond-3))
+	j.expect(t, "packet 1 at 0s", "packet 2 at 1ms",
+		"timer of flow 2 at 999.999996ms", "packet 3 at 999.999997ms",
+		"timer of flow 1 at 999.999998ms", "timer of flow 2 at 1.000999996s", "packet 4 at 1.000999997s")
 }
 
 // Clocks that jump by years, and timers beyond the end of time: what is due fires

@@ -26,14 +26,14 @@ type alarm struct {
 // handler that arms one per packet is told so instead of filling memory.
 const alarmsMax = 64
 
-// fireOne handles the first timer that is due by limit, if there is one. What it
-// raises is queued.
-func (s *Shard) fireOne(limit tick) bool {
+// fireOne handles the first timer that is due by a clock, if there is one. What
+// it raises is queued.
+func (s *Shard) fireOne(clock int64) bool {
 	if s.seg.changed { // by the handlers of the timer before
 		s.seg.changed = false
 		s.adjust(s.cur, s.fl)
 	}
-	if !s.wheel.advance(limit) {
+	if !s.wheel.advance(clock) {
 		return false
 	}
 	h := s.wheel.peek()
@@ -57,7 +57,7 @@ func (s *Shard) silent(h, timer handle) {
 		fl.idle = 0
 		return
 	}
-	if deadline := tickAfter(fl.last + int64(after)); deadline > s.wheel.now {
+	if deadline := later(fl.last, after); deadline > s.wheel.now {
 		s.wheel.move(timer, deadline)
 		return
 	}
@@ -74,7 +74,7 @@ func (s *Shard) silent(h, timer handle) {
 // no packet.
 func (s *Shard) sceneOfTimer(number uint64) {
 	clock := s.clock
-	s.clock = s.wheel.now.clock()
+	s.clock = s.wheel.now
 	s.scene(uevents.PhaseTimer, number)
 	s.clock = clock
 }
@@ -91,7 +91,7 @@ func (s *Shard) relive(h handle, fl *flow) {
 	if !ends {
 		return
 	}
-	deadline := tickAfter(fl.last + int64(after))
+	deadline := later(fl.last, after)
 	switch {
 	case fl.idle == 0:
 		fl.idle = s.wheel.arm(deadline, uint64(fl.id), h, idleTimer)
@@ -119,9 +119,22 @@ func (s *Shard) ring(h handle) {
 	s.disp.Queue(uevents.Occurrence{Kind: uevents.KindTimer, Hook: uevents.PostTCP, A: uint64(a.id), Only: a.socket + 1})
 }
 
+// alarmMin is how soon a timer that is armed while timers fire may be due. The
+// next frame may be hours away: a handler of OnTimer that arms the next timer for
+// no time, or hardly any, would be called for each nanosecond until then.
+const alarmMin = time.Millisecond
+
+// soonest returns after what time an alarm rings that is to ring after d: later
+// than now, so that what it raises comes behind what is raised now.
+func (s *Shard) soonest(d time.Duration) time.Duration {
+	if s.disp.Phase() == uevents.PhaseTimer {
+		return max(d, alarmMin)
+	}
+	return max(d, 1)
+}
+
 // arm adds an alarm of the flow at hand, or of the shard.
 func (s *Shard) arm(after time.Duration, socket uint8, ofShard bool) (uevents.Timer, error) {
-	after = max(after, 0) // what was due before is due now, as of time.NewTimer
 	list, owner, order := &s.ambient, handle(0), ^uint64(0)
 	if !ofShard {
 		list, owner, order = &s.fl.timers, s.cur, uint64(s.fl.id)
@@ -140,8 +153,7 @@ func (s *Shard) arm(after time.Duration, socket uint8, ofShard bool) (uevents.Ti
 	*serial++
 	h, a := s.alarms.New()
 	*a = alarm{id: uevents.Timer(*serial), owner: owner, next: *list, socket: socket}
-	now := s.disp.Context().Now().UnixNano()
-	a.timer = s.wheel.arm(tickAfter(now+int64(after)), order, h, uint32(*serial)&^(1<<31))
+	a.timer = s.wheel.arm(later(s.disp.Context().Now().UnixNano(), s.soonest(after)), order, h, uint32(*serial)&^(1<<31))
 	*list = h
 	return a.id, nil
 }
@@ -185,7 +197,7 @@ func (s *Shard) passTime(clock int64) {
 		switch {
 		case s.ending.flow != 0:
 			s.endOn()
-		case !s.fireOne(tickAt(clock)):
+		case !s.fireOne(clock):
 			return
 		}
 	}

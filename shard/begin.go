@@ -77,7 +77,7 @@ func (s *Shard) found(sl *slot, h handle, fl *flow) {
 	s.stats.Flows++
 	s.stats.Live++
 	if after, ends := s.cfg.Timeouts.of(fl.life); ends {
-		fl.idle = s.wheel.arm(tickAfter(fl.last+int64(after)), uint64(fl.id), h, idleTimer)
+		fl.idle = s.wheel.arm(later(fl.last, after), uint64(fl.id), h, idleTimer)
 	}
 }
 

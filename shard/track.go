@@ -66,7 +66,7 @@ func (s *Shard) stages() {
 		case stageDone:
 			return
 		case stageClock:
-			if !s.fireOne(tickAt(s.frame.Clock)) {
+			if !s.fireOne(s.frame.Clock) {
 				s.stage = stageRaw
 			}
 		case stageRaw:

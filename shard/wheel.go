@@ -2,28 +2,27 @@ package shard
 
 import (
 	"cmp"
+	"math"
 	"math/bits"
 	"slices"
+	"time"
 
 	"github.com/mbox-stack/mbox/buffers"
 	"github.com/mbox-stack/mbox/internal/assert"
 )
 
-// tickShift makes a tick of 2^20 ns, about a millisecond: finer than any timeout
-// here needs, and coarse enough that a busy shard looks at its wheel rarely.
-// Deadlines are rounded up to it.
+// tickShift makes a tick of 2^20 ns, about a millisecond: what one place of the
+// wheel's lowest level holds. Deadlines are exact: timers of the tick at hand lie
+// in their order.
 const tickShift = 20
 
 // tick is a point in packet time in units of 2^tickShift ns.
 type tick uint64
 
-// tickAt returns the last tick at or before a clock.
+// tickAt returns the tick that a clock lies in.
 func tickAt(clock int64) tick { return tick(clock >> tickShift) }
 
-// tickAfter returns the first tick at or after a clock.
-func tickAfter(clock int64) tick { return tick((clock + 1<<tickShift - 1) >> tickShift) }
-
-// clock returns the time of a tick in ns.
+// clock returns the time at which a tick begins, in ns.
 func (t tick) clock() int64 { return int64(t) << tickShift }
 
 const (
@@ -32,17 +31,26 @@ const (
 	wheelMask   = wheelPlaces - 1
 	// wheelLevels covers 2^48 ticks: more than a clock in ns can count.
 	wheelLevels = 8
-	// tickMax is the last tick of such a clock.
-	tickMax = tick(1)<<(63-tickShift) - 1
 )
+
+// never is a deadline that no clock reaches.
+const never int64 = math.MaxInt64
+
+// later returns the clock after d has passed; never, if that is beyond all clocks.
+func later(clock int64, d time.Duration) int64 {
+	if int64(d) > never-clock {
+		return never
+	}
+	return clock + int64(d)
+}
 
 // timer is a node of the wheel: 32 octets, without pointers.
 type timer struct {
-	deadline tick
-	order    uint64 // among timers of one tick, the lowest first: the FlowID
+	deadline int64  // ns
+	order    uint64 // among timers of one deadline, the lowest first: the FlowID
 	owner    handle // what it is for: the shard's business
 	sub      uint32 // among timers of one order, the lowest first
-	next     handle
+	next     handle // in its place
 	prev     handle
 }
 
@@ -54,68 +62,84 @@ type timerPlace struct{ head handle }
 // passing over an hour without packets costs no more than a second: a bitmap of
 // each level says where the next timer is.
 //
-// A timer lies on the level of the highest group of six bits in which its
-// deadline differs from now, so that all timers of a lower level are due before
-// any of a higher one.
+// A timer lies on the level of the highest group of six bits in which the tick of
+// its deadline differs from that of now, so that all timers of a lower level are
+// due before any of a higher one. When a tick is reached, its timers leave their
+// place and are sorted: within it nanoseconds decide.
 type wheel struct {
-	now    tick
-	quiet  tick // no place is reached before it: what most looks need to know
+	now    int64 // ns; as of the last look that had something to do
+	quiet  int64 // nothing is due before it, and no place is reached: what most looks need to know
 	nodes  *buffers.Slab[timer]
 	bitmap [wheelLevels]uint64
 	places [wheelLevels][wheelPlaces]timerPlace
-	due    timerPlace // reached and not yet taken, in order
-	dueOf  []handle   // scratch for sorting
+	due    []handle // timers up to the end of now's tick, the first one last
 }
 
 // newWheel returns a wheel of up to limit timers.
 func newWheel(limit int) *wheel { return &wheel{nodes: buffers.NewSlab[timer](limit)} }
 
 // arm adds a timer and returns its handle, 0 if there are too many. A deadline
-// that has passed is due at the next tick.
-func (w *wheel) arm(deadline tick, order uint64, owner handle, sub uint32) handle {
+// that has passed is due at once.
+func (w *wheel) arm(deadline int64, order uint64, owner handle, sub uint32) handle {
 	h, n := w.nodes.New()
 	if h == 0 {
 		return 0
 	}
-	*n = timer{deadline: min(max(deadline, w.now+1), tickMax), order: order, owner: owner, sub: sub}
-	w.link(h)
+	*n = timer{deadline: max(deadline, w.now), order: order, owner: owner, sub: sub}
+	w.link(h, n)
 	return h
 }
 
-// place returns where a deadline after now lies.
-func (w *wheel) place(deadline tick) (level, slot int) {
-	diff := uint64(deadline^w.now) | wheelMask
+// place returns where a tick after now's lies.
+func (w *wheel) place(t tick) (level, slot int) {
+	diff := uint64(t^tickAt(w.now)) | wheelMask
 	level = (63 - bits.LeadingZeros64(diff)) / wheelBits
-	return level, int(deadline>>(level*wheelBits)) & wheelMask
+	return level, int(t>>(level*wheelBits)) & wheelMask
 }
 
-func (w *wheel) link(h handle) {
-	level, slot := w.place(w.nodes.At(h).deadline)
+func (w *wheel) link(h handle, n *timer) {
+	t := tickAt(n.deadline)
+	if t <= tickAt(w.now) {
+		at, _ := slices.BinarySearchFunc(w.due, h, w.compare)
+		w.due = slices.Insert(w.due, at, h)
+		w.quiet = min(w.quiet, n.deadline)
+		return
+	}
+	level, slot := w.place(t)
 	assert.That(level < wheelLevels, "a deadline is within the wheel's reach")
-	w.push(&w.places[level][slot], h)
-	w.bitmap[level] |= 1 << slot
-	// Time may not run past where a place begins without emptying it: its timers
-	// belong on lower levels then.
-	w.quiet = min(w.quiet, w.nodes.At(h).deadline&^(1<<(level*wheelBits)-1))
-}
-
-func (w *wheel) push(p *timerPlace, h handle) {
-	n := w.nodes.At(h)
+	p := &w.places[level][slot]
 	n.prev, n.next = 0, p.head
 	if p.head != 0 {
 		w.nodes.At(p.head).prev = h
 	}
 	p.head = h
+	w.bitmap[level] |= 1 << slot
+	// Time may not run past where a place begins without emptying it: its timers
+	// belong on lower levels then.
+	w.quiet = min(w.quiet, (t &^ (1<<(level*wheelBits) - 1)).clock())
+}
+
+// compare orders timers as w.due has them. That of handles makes it a total
+// order; it decides nothing, as no two timers are alike in all the rest.
+func (w *wheel) compare(a, b handle) int {
+	x, y := w.nodes.At(b), w.nodes.At(a)
+	return cmp.Or(cmp.Compare(x.deadline, y.deadline), cmp.Compare(x.order, y.order), cmp.Compare(x.sub, y.sub), cmp.Compare(b, a))
 }
 
 // disarm takes a timer away, due or not.
 func (w *wheel) disarm(h handle) {
-	w.unlink(h)
+	w.unlink(h, w.nodes.At(h))
 	w.nodes.Free(h)
 }
 
-func (w *wheel) unlink(h handle) {
-	n := w.nodes.At(h)
+func (w *wheel) unlink(h handle, n *timer) {
+	t := tickAt(n.deadline)
+	if t <= tickAt(w.now) {
+		at, ok := slices.BinarySearchFunc(w.due, h, w.compare)
+		assert.That(ok, "a timer of the tick at hand is in its list")
+		w.due = slices.Delete(w.due, at, at+1)
+		return
+	}
 	if n.next != 0 {
 		w.nodes.At(n.next).prev = n.prev
 	}
@@ -123,11 +147,7 @@ func (w *wheel) unlink(h handle) {
 		w.nodes.At(n.prev).next = n.next
 		return
 	}
-	if w.due.head == h {
-		w.due.head = n.next
-		return
-	}
-	level, slot := w.place(n.deadline)
+	level, slot := w.place(t)
 	p := &w.places[level][slot]
 	assert.That(p.head == h, "a timer without one before it heads its list")
 	if p.head = n.next; p.head == 0 {
@@ -136,55 +156,60 @@ func (w *wheel) unlink(h handle) {
 }
 
 // move gives a timer another deadline.
-func (w *wheel) move(h handle, deadline tick) {
-	w.unlink(h)
-	w.nodes.At(h).deadline = min(max(deadline, w.now+1), tickMax)
-	w.link(h)
+func (w *wheel) move(h handle, deadline int64) {
+	n := w.nodes.At(h)
+	w.unlink(h, n)
+	n.deadline = max(deadline, w.now)
+	w.link(h, n)
 }
 
-// advance moves time on to the next tick at which a timer is due, but not past
-// limit, and reports whether there is one. Its timers are then to be taken with
-// peek, in order, before advance is called again.
-func (w *wheel) advance(limit tick) bool {
-	if limit < w.quiet && w.due.head == 0 {
-		w.now = max(w.now, limit)
-		return false
-	}
-	return w.seek(limit)
-}
+// advance reports whether a timer is due by a clock: then it is the one that
+// peek returns, now is its deadline, and it is to be moved or disarmed before
+// advance is called again.
+func (w *wheel) advance(clock int64) bool { return clock >= w.quiet && w.seek(clock) }
 
 // seek is advance for when something may be due.
-func (w *wheel) seek(limit tick) bool {
-	for w.due.head == 0 {
+func (w *wheel) seek(clock int64) bool {
+	for {
+		if n := len(w.due); n > 0 {
+			w.quiet = w.nodes.At(w.due[n-1]).deadline
+			if w.quiet <= clock {
+				w.now = max(w.now, w.quiet)
+				return true
+			}
+			w.now = max(w.now, clock)
+			return false // any place comes later
+		}
 		level, at, ok := w.next()
-		if !ok || at > limit {
-			w.now = max(w.now, limit)
-			if w.quiet = at; !ok {
-				w.quiet = tickMax
+		if !ok || at.clock() > clock {
+			w.now = max(w.now, clock)
+			if w.quiet = at.clock(); !ok {
+				w.quiet = never
 			}
 			return false
 		}
-		slot := int(at>>(level*wheelBits)) & wheelMask
-		list := w.places[level][slot].head
-		w.places[level][slot].head = 0
-		w.bitmap[level] &^= 1 << slot
-		w.now = at
-		if level == 0 {
-			w.sortDue(list)
-			continue
-		}
-		for list != 0 {
-			h := list
-			list = w.nodes.At(h).next
-			if w.nodes.At(h).deadline == at {
-				w.dueOf = append(w.dueOf, h) // due now: lower levels are for later
-			} else {
-				w.link(h)
-			}
-		}
-		w.sortDue(0)
+		w.reach(level, at)
 	}
-	return true
+}
+
+// reach moves time on to where a place begins, and empties it.
+func (w *wheel) reach(level int, at tick) {
+	slot := int(at>>(level*wheelBits)) & wheelMask
+	list := w.places[level][slot].head
+	w.places[level][slot].head = 0
+	w.bitmap[level] &^= 1 << slot
+	w.now = at.clock()
+	for h := list; h != 0; {
+		n := w.nodes.At(h)
+		next := n.next
+		if tickAt(n.deadline) == at {
+			w.due = append(w.due, h)
+		} else {
+			w.link(h, n) // on a lower level
+		}
+		h = next
+	}
+	slices.SortFunc(w.due, w.compare)
 }
 
 // next returns the first place that is not empty, and when it is reached.
@@ -195,28 +220,13 @@ func (w *wheel) next() (level int, at tick, ok bool) {
 		}
 		slot := bits.TrailingZeros64(w.bitmap[level])
 		span := tick(1) << (level * wheelBits)
-		base := w.now &^ (span<<wheelBits - 1)
+		base := tickAt(w.now) &^ (span<<wheelBits - 1)
 		at = base + tick(slot)*span
-		assert.That(at >= w.now, "no timer lies in the past")
+		assert.That(at > tickAt(w.now), "no place lies in the past")
 		return level, at, true
 	}
 	return 0, 0, false
 }
 
-// sortDue makes the due list of a place's timers and those in w.dueOf.
-func (w *wheel) sortDue(list handle) {
-	for ; list != 0; list = w.nodes.At(list).next {
-		w.dueOf = append(w.dueOf, list)
-	}
-	slices.SortFunc(w.dueOf, func(a, b handle) int {
-		x, y := w.nodes.At(a), w.nodes.At(b)
-		return cmp.Or(cmp.Compare(x.order, y.order), cmp.Compare(x.sub, y.sub))
-	})
-	for i := len(w.dueOf) - 1; i >= 0; i-- {
-		w.push(&w.due, w.dueOf[i])
-	}
-	w.dueOf = w.dueOf[:0]
-}
-
-// peek returns the timer that is due first, 0 if none is.
-func (w *wheel) peek() handle { return w.due.head }
+// peek returns the timer that is due first. There is one after advance said so.
+func (w *wheel) peek() handle { return w.due[len(w.due)-1] }

@@ -104,6 +104,9 @@ func (d *Dispatcher) Enter(s *Scene) {
 // of events: what ends because of the packet at hand is not about it.
 func (d *Dispatcher) NoPacket() { d.ctx.frame, d.ctx.packet = nil, nil }
 
+// Phase returns what is going on at the scene's time.
+func (d *Dispatcher) Phase() Phase { return d.ctx.phase }
+
 // datagramSub is where Order.Sub begins for a reassembled datagram, which bears
 // the number of its last fragment and comes after it, perhaps on another shard.
 const datagramSub = 1 << 31

@@ -123,9 +123,11 @@ func (c *Context) Held(side wire.Dir, dst []buffers.Range) []buffers.Range {
 }
 
 // Arm raises OnTimer on this flow, for this socket, when the source's clock has
-// moved on by d, rounded up to 2^20 ns: before the first packet at or after that
-// time. Timers end with
-// their flow. The number of timers of a flow is limited; beyond it is ErrBusy.
+// moved on by d, exactly: before the first packet at or after that time, and
+// timers that are due before one packet in the order of their times. No time at
+// all counts as a nanosecond, and in a handler of OnTimer less than a millisecond
+// as one. Timers end with their flow. The number of timers of a flow is limited;
+// beyond it is ErrBusy.
 func (c *Context) Arm(d time.Duration) (Timer, error) {
 	if c.reg == nil || !c.engine.HasFlow() {
 		return 0, ErrNoFlow
