@@ -115,8 +115,10 @@ func (e *endpoint) limit() wire.Seq {
 func (e *endpoint) maxWindow() int32 { return 0xffff << e.shift }
 
 // advertise notes the window that seg advertises for RCV.NXT = SEG.ACK, and
-// reports whether its right edge moved left. una is the peer's SND.UNA: with an
-// older ACK comes an older window, which does not count.
+// reports whether its right edge moved left: to the left of all edges, and of the
+// latest, so that a window that has shrunk is told once and not as long as it
+// stays so. una is the peer's SND.UNA before seg: with an older ACK comes an older
+// window, which does not count.
 func (e *endpoint) advertise(seg *wire.Segment, shift uint8, una wire.Seq) (shrunk bool) {
 	edge := seg.Ack.Add(uint32(seg.Wnd) << shift)
 	switch {
@@ -127,7 +129,8 @@ func (e *endpoint) advertise(seg *wire.Segment, shift uint8, una wire.Seq) (shru
 	default:
 		// A window that does not fill its last unit may lose the rest of it
 		// (RFC 7323 §2.4).
-		shrunk = e.edge.Diff(edge) >= 1<<shift
+		latest := least(e.edge, una.Add(uint32(e.wnd)<<shift))
+		shrunk = latest.Diff(edge) >= 1<<shift
 	}
 	e.wnd = seg.Wnd
 	e.set(factEdge)
