@@ -21,6 +21,10 @@ type Stream struct {
 // given up.
 func (s *Stream) Next() uint64 { return s.next }
 
+// Holds reports whether an arena holds anything of the stream, or is to retain
+// what comes.
+func (s *Stream) Holds() bool { return s.hold != 0 }
+
 // Policy returns the policy for octets that arrive from now on.
 func (s *Stream) Policy() Policy { return s.policy }
 

@@ -197,6 +197,7 @@ func (s *Shard) remove(h handle, fl *flow) {
 	sl.index.remove(uint64(fl.tag), h)
 	sl.live--
 	s.stats.Live--
+	fl.key = wire.FlowKey{} // a hint may still name the record
 	s.flows.Free(h)
 	if s.cur == h {
 		s.leaveFlow()

@@ -154,7 +154,19 @@ func (c *Config) policyFor(k *wire.FlowKey, receiver uint8) (buffers.Policy, boo
 // timeoutOf returns how long a flow of a class may be silent, and whether it
 // ends at all.
 func (t *Timeouts) of(l lifecycle) (time.Duration, bool) {
-	d := [...]time.Duration{t.Embryonic, t.Established, t.Closing, t.Closed, t.Datagram}[l]
+	var d time.Duration
+	switch l {
+	case lifeEmbryonic:
+		d = t.Embryonic
+	case lifeEstablished:
+		d = t.Established
+	case lifeClosing:
+		d = t.Closing
+	case lifeClosed:
+		d = t.Closed
+	default:
+		d = t.Datagram
+	}
 	return d, d >= 0
 }
 

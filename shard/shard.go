@@ -44,6 +44,7 @@ type Shard struct {
 	result buffers.Result    // of the stream under way
 	peek   buffers.Result    // of comparisons
 	gone   buffers.GoneError // of the last ReadAt, lent with it
+	hints  [warmFrames]handle // see warmUp; 0: none
 	warmed uint64
 	// pressed says that stream memory is short, as of the latest step.
 	pressed bool
@@ -145,7 +146,6 @@ func (s *Shard) mark(m Mark) {
 func (s *Shard) run(b *buffers.Batch) {
 	s.batch, s.at = b, 0
 	s.stats.Batches++
-	s.warmUp(b.Frames)
 	s.protect(s.frames)
 	s.batch = nil
 	b.Release()
@@ -155,11 +155,18 @@ func (s *Shard) run(b *buffers.Batch) {
 func (s *Shard) frames() {
 	for s.at < len(s.batch.Frames) {
 		if s.frame == nil {
-			s.enter(&s.batch.Frames[s.at])
+			if s.at%warmFrames == 0 {
+				s.warmUp(s.batch.Frames[s.at:min(s.at+warmFrames, len(s.batch.Frames))])
+			}
+			if f := &s.batch.Frames[s.at]; !s.quick(f, s.hints[s.at%warmFrames]) {
+				s.enter(f)
+			}
 		}
-		s.stages()
-		s.arena.Commit() // nothing of the frame is read after it, whichever flow's is next
-		s.frame = nil
+		if s.frame != nil {
+			s.stages()
+			s.arena.Commit() // nothing of the frame is read after it, whichever flow's is next
+			s.frame = nil
+		}
 		s.at++
 	}
 }
@@ -181,26 +188,24 @@ func (s *Shard) attempt(f func()) (done bool) {
 	return true
 }
 
+// warmFrames is how many frames are warmed up at a time: enough for a core to
+// have as many misses under way as it can, few enough that what was touched is
+// still there when its turn comes.
+const warmFrames = 32
+
 // warmUp touches what the frames' flows will need, one kind of memory at a
 // time, so that the misses of many frames overlap instead of following one
-// another. It changes nothing.
+// another, and leaves in hints which flows they seem to be of. It changes nothing
+// else.
 func (s *Shard) warmUp(frames []buffers.Frame) {
-	var sum uint64
 	for i := range frames {
-		f := &frames[i]
-		x := &s.slots[wire.SlotOf(f.Hash)].index
-		if n := len(x.places); n > 0 {
-			sum += uint64(x.places[int(uint32(f.Hash))&(n-1)])
-		}
+		s.hints[i] = s.slotOf(frames[i].Hash).index.guess(frames[i].Hash)
 	}
-	for i := range frames {
-		f := &frames[i]
-		x := &s.slots[wire.SlotOf(f.Hash)].index
-		if n := len(x.places); n > 0 {
-			if e := x.places[int(uint32(f.Hash))&(n-1)]; e != 0 {
-				fl := s.flows.At(e.flow())
-				sum += fl.key.Scope + uint64(fl.plan) + fl.sent[0].packets
-			}
+	sum := uint64(0)
+	for _, h := range s.hints[:len(frames)] {
+		if h != 0 {
+			fl := s.flows.At(h)
+			sum += fl.key.Scope + uint64(fl.plan) + fl.sent[0].packets
 		}
 	}
 	s.warmed += sum // so that the loads are not left out

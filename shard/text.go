@@ -57,7 +57,7 @@ func (s *Shard) position(fl *flow, d wire.Dir) bool {
 	if !ok {
 		return false
 	}
-	if plan := s.disp.Plan(); !st.open && plan.Keep[d] {
+	if plan := s.plans.At(fl.plan); !st.open && plan.Keep[d] {
 		s.arena.Retain(&st.stream, fl.id.Slot(), plan.History)
 	}
 	st.seq, st.open = start, true

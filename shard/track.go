@@ -42,6 +42,11 @@ type segmentState struct {
 // enter begins the work on a frame.
 func (s *Shard) enter(f *buffers.Frame) {
 	s.frame, s.stage = f, stageClock
+	s.arrived(f)
+}
+
+// arrived counts a frame and takes its time.
+func (s *Shard) arrived(f *buffers.Frame) {
 	s.clock = f.Clock
 	s.stats.Frames++
 	s.stats.Octets += uint64(len(f.Data))
@@ -211,7 +216,7 @@ func (s *Shard) refuse(why Fate) {
 func (s *Shard) released(h handle, fl *flow, icmp bool) {
 	p := &s.frame.Packet
 	if !icmp && fl.isTCP() && p.Segment.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN {
-		if l := fl.conn.Look(&p.Segment, s.seg.dir, s.cfg.Rules); l.Renews {
+		if fl.conn.Renews(&p.Segment, s.seg.dir) {
 			s.remove(h, fl)
 			return // the stage is still find: the SYN begins a new flow
 		}
@@ -242,7 +247,7 @@ func (s *Shard) icmpError() {
 func (s *Shard) look() {
 	p := &s.frame.Packet
 	fl, d := s.fl, s.seg.dir
-	s.seg.badSum = s.checksumBad()
+	s.seg.badSum = s.checksumBad(s.frame)
 	if s.seg.badSum && s.cfg.Checksums == ChecksumsVerify {
 		if s.seg.begins {
 			s.startsNone(FateChecksum)
@@ -255,14 +260,10 @@ func (s *Shard) look() {
 		return
 	}
 	plan := s.disp.Plan()
-	if fl.isTCP() && p.Segment.Flags.Has(wire.SYN) {
-		s.seg.looked = true
-		s.seg.look = fl.conn.Look(&p.Segment, d, s.cfg.Rules)
-		if s.seg.look.Renews {
-			s.end(s.cur, uevents.EndReused)
-			s.stage = stageFind
-			return
-		}
+	if fl.isTCP() && fl.conn.Renews(&p.Segment, d) {
+		s.end(s.cur, uevents.EndReused)
+		s.stage = stageFind
+		return
 	}
 	if s.seg.badSum {
 		s.labelOf(fl).badChecksums++
@@ -290,8 +291,7 @@ func (s *Shard) repeat() {
 }
 
 // checksumBad verifies the packet's transport checksum, where that is asked for.
-func (s *Shard) checksumBad() bool {
-	f := s.frame
+func (s *Shard) checksumBad(f *buffers.Frame) bool {
 	return s.cfg.Checksums != ChecksumsOff && !f.ChecksumOffloaded && wire.VerifyTransport(&f.Packet, f.Data) == wire.SumBad
 }
 
@@ -387,14 +387,11 @@ func (s *Shard) noteUnread(fl *flow, d wire.Dir) {
 
 // stepPlain steps both endpoints by a segment that there is nothing to say of.
 func (s *Shard) stepPlain(fl *flow, received *wire.Segment, d wire.Dir) bool {
-	if received == nil {
+	if received == nil || !fl.conn.Plain(received, d) {
 		return false
 	}
-	acked, plain := fl.conn.AdvancePlain(received, d)
-	if plain {
-		s.seg.look.TakeLen, s.seg.delta.Acked = received.Len, acked
-	}
-	return plain
+	fl.conn.AdvancePlain(received, d)
+	return true
 }
 
 // raiseTCP queues what the step changed, in the order of the contract.

@@ -3,20 +3,30 @@ package tcpfsm
 import "github.com/mbox-stack/mbox/wire"
 
 // Advance is Look and Step at once, for callers that have nothing to do in
-// between: what the segment was, and what it changed. A segment that Look would
-// call Renews must not come here.
+// between: what the segment was, and what it changed. A segment that Renews
+// must not come here.
 func (c *Conn) Advance(sent, received *wire.Segment, d wire.Dir, r Rules) (delta Delta, look Look) {
 	c.step(&delta, &look, sent, received, d, r)
 	return delta, look
 }
 
-// AdvancePlain is Advance for what nearly all segments are: the next one in
-// order of an established connection, with nothing about it to tell but that it
-// may have acknowledged more than any before. It reports false, and does
-// nothing, if the segment is not of that kind.
-func (c *Conn) AdvancePlain(seg *wire.Segment, d wire.Dir) (acked, ok bool) {
-	if !c.plain(seg, d) {
-		return false, false
+// Plain reports whether seg, travelling in direction d, is what nearly all
+// segments are: the next one in order of an established connection, with nothing
+// about it to tell but that it may have acknowledged more than any before.
+// Neither endpoint changes its state by it, and all of its text may enter the
+// stream.
+func (c *Conn) Plain(seg *wire.Segment, d wire.Dir) bool { return c.plain(seg, d) }
+
+// AdvancePlain is Advance for a segment that is Plain.
+func (c *Conn) AdvancePlain(seg *wire.Segment, d wire.Dir) { c.stepPlain(seg, d) }
+
+// Renews reports whether seg, travelling in direction d, does not belong to the
+// connection but opens another one on the same key: Look.Renews, for callers
+// that ask nothing else. Only a segment with SYN can.
+func (c *Conn) Renews(seg *wire.Segment, d wire.Dir) bool {
+	if c.origin == 0 || seg.Flags&wire.SYN == 0 {
+		return false
 	}
-	return c.stepPlain(seg, d), true
+	t := turn{c: c, snd: &c.ends[d&1], rcv: &c.ends[d&1^1], seg: seg, dir: d & 1}
+	return t.renews()
 }

@@ -66,6 +66,19 @@ func (d *Dispatcher) Queue(o Occurrence) {
 	}
 }
 
+// Raise runs an occurrence at once. Nothing may be queued or under way.
+func (d *Dispatcher) Raise(o Occurrence) {
+	assert.That(d.Idle(), "an event is raised between events")
+	d.prog = d.plan.programs[o.Hook][o.Side][o.Kind]
+	if len(d.prog) == 0 {
+		return
+	}
+	d.other = o
+	d.ctx.now = &d.other
+	d.pc, d.changed, d.busy = 0, false, true
+	d.Run()
+}
+
 // Idle reports whether nothing is left to run.
 func (d *Dispatcher) Idle() bool { return !d.busy }
 

@@ -1,0 +1,119 @@
+package shard
+
+import (
+	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/uevents"
+	"github.com/mbox-stack/mbox/wire"
+)
+
+// quick does the work on a frame if it is what nearly all are: a plain segment
+// of a connection that both sides have spoken on. It does what the stages would
+// do in a fraction of the steps, as nothing can come of such a segment but
+// OnPacket and OnNewData. It reports false, having changed nothing, for any
+// other frame.
+//
+// Where handlers are to be called it makes the frame the one under way first, at
+// the stage that comes next: if a handler panics, or changes what the flow is
+// tracked for, the stages go on from there.
+func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
+	p := &f.Packet
+	if f.Role != buffers.RolePacket || p.Key.Proto != wire.ProtoTCP || p.Marks&wire.MarkICMPError != 0 ||
+		p.Captured != p.PayloadLen || s.plans.Snapshot().HasRaw() || s.wheel.advance(tickAt(f.Clock)) {
+		return false
+	}
+	h, fl := s.known(f, hint)
+	if h == 0 {
+		return false
+	}
+	d := fl.dirOf(p.Sender)
+	t := &fl.sent[d&1]
+	if fl.flags&flowReleased != 0 || t.packets == 0 || fl.synack != 0 && fl.flags&flowRTT == 0 || !fl.conn.Plain(&p.Segment, d) {
+		return false
+	}
+	plan := s.plans.At(fl.plan)
+	reads := p.PayloadLen > 0 && plan.Reassemble[d&1]
+	if (reads || fl.pair != 0) && !s.inOrder(fl, plan, p, d, reads) || s.checksumBad(f) {
+		return false
+	}
+	if plan.Wants(uevents.KindPacket, uevents.PreTCP, d) {
+		s.enter(f)
+		s.stage = stageRepeat
+		s.quickScene(h, fl, d)
+		s.disp.Raise(uevents.Occurrence{Kind: uevents.KindPacket, Hook: uevents.PreTCP, Side: d})
+		if s.seg.dropped || s.seg.changed {
+			return true
+		}
+	} else {
+		s.arrived(f)
+	}
+	fl.conn.AdvancePlain(&p.Segment, d)
+	fl.last = f.Clock
+	fl.flags |= flowActive
+	t.packets++
+	t.octets += uint64(p.PayloadLen)
+	s.fate(FateTracked)
+	if p.PayloadLen > 0 && !reads {
+		fl.flags |= flowUnread << d
+	}
+	if reads || plan.WantsAny(uevents.PostTCP, d) || s.frame != nil {
+		s.quickPost(f, h, fl, d, reads)
+	}
+	return true
+}
+
+// known returns the flow of a frame, which hint may name; 0 if there is none.
+func (s *Shard) known(f *buffers.Frame, hint handle) (handle, *flow) {
+	if hint != 0 {
+		if fl := s.flows.At(hint); fl.key.Equal(&f.Packet.Key) {
+			return hint, fl
+		}
+	}
+	return s.lookup(f.Hash, &f.Packet.Key)
+}
+
+// inOrder reports whether nothing is held of either stream of the flow, nor to
+// be kept, and the packet's text, where somebody reads it, comes next on its
+// side. It makes the streams if there are none yet.
+func (s *Shard) inOrder(fl *flow, plan *uevents.Plan, p *wire.Packet, d wire.Dir, reads bool) bool {
+	if plan.Keep[0] || plan.Keep[1] {
+		return false
+	}
+	pr := s.pairOf(fl)
+	if pr.dir[0].stream.Holds() || pr.dir[1].stream.Holds() {
+		return false
+	}
+	st := &pr.dir[d&1]
+	switch {
+	case !reads:
+		return true
+	case !st.touched:
+		return fl.flags&(flowUnread<<d) == 0 && s.position(fl, d) && st.seq == p.Segment.Seq
+	}
+	return st.seq == p.Segment.Seq
+}
+
+// quickScene makes the frame under way, a packet of a flow, what handlers see.
+func (s *Shard) quickScene(h handle, fl *flow, d wire.Dir) {
+	s.seg = segmentState{dir: d}
+	s.enterFlow(h, fl)
+	s.scene(uevents.PhaseFrame, s.frame.Number)
+}
+
+// quickPost raises what comes after the step. OnPacket is for the stages.
+func (s *Shard) quickPost(f *buffers.Frame, h handle, fl *flow, d wire.Dir, reads bool) {
+	if s.frame == nil {
+		s.frame = f
+		s.quickScene(h, fl, d)
+	}
+	s.stage = stagePost
+	if !reads {
+		return
+	}
+	st := s.side(fl, d)
+	text := f.Packet.Payload(f.Data)
+	off := st.stream.Next()
+	st.touched = true
+	s.arena.Insert(&st.stream, fl.id.Slot(), off, text, &s.result)
+	st.moved(off)
+	s.disp.Raise(uevents.Occurrence{Kind: uevents.KindNewData, Hook: uevents.PostTCP, Side: d, Data: text, Off: off})
+}
