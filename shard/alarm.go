@@ -95,9 +95,18 @@ func (s *Shard) relive(h handle, fl *flow) {
 	switch {
 	case fl.idle == 0:
 		fl.idle = s.wheel.arm(deadline, uint64(fl.id), h, idleTimer)
+	case s.young(fl, deadline):
 	case deadline < s.wheel.nodes.At(fl.idle).deadline:
 		s.wheel.move(fl.idle, deadline)
 	}
+}
+
+// young reports whether the flow's timer must still stand where it was first
+// armed, and that is not later than deadline: then there is no need to look. Of
+// most flows that is true from their first packet to their last.
+func (s *Shard) young(fl *flow, deadline int64) bool {
+	first := later(fl.first, s.cfg.Timeouts.Embryonic)
+	return fl.isTCP() && s.cfg.Timeouts.Embryonic >= 0 && s.wheel.now < first && first <= deadline
 }
 
 // ring raises OnTimer for an alarm and forgets it.
@@ -203,7 +212,27 @@ func (s *Shard) passTime(clock int64) {
 	}
 }
 
-// sortByFirst sorts flows by the frames they began with.
-func (s *Shard) sortByFirst(hs []handle) {
-	slices.SortFunc(hs, func(a, b handle) int { return cmp.Compare(s.flows.At(a).frame, s.flows.At(b).frame) })
+// byFirst returns all flows that are left, in the order of the frames they began
+// with.
+func (s *Shard) byFirst() []handle {
+	type begun struct {
+		frame uint64
+		h     handle
+	}
+	left := make([]begun, 0, s.flows.Len())
+	for i := range s.slots {
+		for c := range s.slots[i].lists {
+			for h := s.slots[i].lists[c].oldest; h != 0; {
+				fl := s.flows.At(h)
+				left = append(left, begun{fl.frame, h})
+				h = fl.newer
+			}
+		}
+	}
+	slices.SortFunc(left, func(a, b begun) int { return cmp.Compare(a.frame, b.frame) })
+	hs := make([]handle, len(left))
+	for i := range left {
+		hs[i] = left[i].h
+	}
+	return hs
 }

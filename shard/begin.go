@@ -30,7 +30,7 @@ func (s *Shard) begin() {
 		}
 	}
 	h, fl := s.flows.New()
-	if h == 0 || !sl.index.insert(f.Hash, h) {
+	if h == 0 || !s.indexOf(f.Hash).insert(f.Hash, h) {
 		if h != 0 {
 			s.flows.Free(h)
 		}
@@ -38,7 +38,7 @@ func (s *Shard) begin() {
 		return
 	}
 	s.found(sl, h, fl)
-	fl.key, fl.tag, fl.client, fl.how = p.Key, uint32(f.Hash), client, how
+	fl.key, fl.tag, fl.role = p.Key, uint32(f.Hash), makeRole(client, how)
 	fl.plan = s.sound(s.plans.ForMask(mask), fl.id.Slot())
 	s.seg = segmentState{dir: d, begins: true}
 	s.enterFlow(h, fl)
@@ -194,7 +194,7 @@ func (s *Shard) remove(h handle, fl *flow) {
 		s.plans.Release(fl.plan)
 	}
 	s.leave(sl, fl)
-	sl.index.remove(uint64(fl.tag), h)
+	s.index[fl.id.Slot()].remove(uint64(fl.tag), h)
 	sl.live--
 	s.stats.Live--
 	fl.key = wire.FlowKey{} // a hint may still name the record
@@ -217,15 +217,7 @@ func (s *Shard) letGo(fl *flow) {
 
 // drain ends all flows that are left, in the order of their first frames.
 func (s *Shard) drain() {
-	var left []handle
-	for i := range s.slots {
-		for c := range s.slots[i].lists {
-			for h := s.slots[i].lists[c].oldest; h != 0; h = s.flows.At(h).newer {
-				left = append(left, h)
-			}
-		}
-	}
-	s.sortByFirst(left)
+	left := s.byFirst()
 	at := 0
 	s.protect(func() {
 		for {

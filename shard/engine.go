@@ -22,7 +22,7 @@ func (e *engine) Flow() uevents.Flow {
 	if e.fl == nil {
 		return uevents.Flow{}
 	}
-	return uevents.MakeFlow(e.fl.id, e.fl.key, e.fl.client, e.fl.how)
+	return uevents.MakeFlow(e.fl.id, e.fl.key, e.fl.role.client(), e.fl.role.how())
 }
 
 func (e *engine) FirstSeen() int64 {
@@ -76,7 +76,7 @@ func (e *engine) Evidence() uevents.Evidence {
 	}
 	ev := uevents.Evidence{
 		OneSided:  fl.sent[0].packets == 0 || fl.sent[1].packets == 0,
-		Midstream: fl.how == uevents.StartMidstream,
+		Midstream: fl.role.how() == uevents.StartMidstream,
 	}
 	if fl.label != 0 {
 		l := e.labels.At(fl.label)

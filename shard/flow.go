@@ -8,17 +8,23 @@ import (
 )
 
 // flow is the record of one flow, in the shard's slab: a value without
-// pointers. What is read for every packet comes first.
+// pointers.
+//
+// It has five cache lines (TestFlowLayout), of which a plain segment needs the
+// first four: the key and what is decided by it; the connection, in two; and
+// what has been counted, with the connection's rest.
 type flow struct {
-	key  wire.FlowKey
-	conn tcpfsm.Conn // valid iff key.Proto is ProtoTCP
-
-	sent  [2]tally // by the side that sends
-	last  int64    // clock at the latest packet, ns
+	key   wire.FlowKey
+	last  int64 // clock at the latest packet, ns
 	plan  uevents.PlanID
-	idle  handle // timer
-	pair  handle // streams; 0: nobody reads the flow's octets
-	label handle // what qualifies the record; 0: nothing does
+	flags flowFlags
+	role  role
+	class class
+	life  lifecycle
+
+	conn tcpfsm.Conn // valid iff key.Proto is ProtoTCP
+	idle handle      // timer
+	sent [2]tally    // by the side that sends
 
 	id     uevents.FlowID
 	first  int64  // clock at the first packet, ns
@@ -26,16 +32,24 @@ type flow struct {
 	tag    uint32 // lower half of the key's hash
 	older  handle // neighbours in the slot's list of this class
 	newer  handle
+	pair   handle // streams; 0: nobody reads the flow's octets
+	label  handle // what qualifies the record; 0: nothing does
 	bag    handle // users' values
 	timers handle // users' timers, latest first
 	synack uint32 // when the first SYN-ACK came, after first; in 100 ns, 0: not yet
 	rtt    [2]uint32
-	client uint8 // index in key
-	how    uevents.Start
-	class  class
-	life   lifecycle
-	flags  flowFlags
 }
+
+// role says which endpoint of the key is the client, and how that was found out.
+type role uint8
+
+func makeRole(client uint8, how uevents.Start) role { return role(how<<1) | role(client&1) }
+
+// client returns the index of the client in the key.
+func (r role) client() uint8 { return uint8(r & 1) }
+
+// how returns what the flow began with.
+func (r role) how() uevents.Start { return uevents.Start(r >> 1) }
 
 // tally is what one side has sent.
 type tally struct {
@@ -105,7 +119,7 @@ const (
 )
 
 // dirOf returns the direction in which a packet with that sender travels.
-func (f *flow) dirOf(sender uint8) wire.Dir { return wire.Dir(sender ^ f.client) }
+func (f *flow) dirOf(sender uint8) wire.Dir { return wire.Dir(sender^uint8(f.role)) & 1 }
 
 func (f *flow) isTCP() bool { return f.key.Proto == wire.ProtoTCP }
 

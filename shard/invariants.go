@@ -53,7 +53,7 @@ func (c *census) slot(s *Shard, at wire.Slot) {
 		assert.That(sl.lists[class].newest == older, "a list ends with its newest flow")
 	}
 	flows := int(c.flows - before)
-	assert.That(flows == sl.live && flows == int(sl.index.used), "I7: flows in the index are those in lists")
+	assert.That(flows == sl.live && flows == int(s.index[at].used), "I7: flows in the index are those in lists")
 	assert.That(flows > 0 || s.arena.Used(at) == 0, "stream memory belongs to flows")
 }
 

@@ -18,7 +18,7 @@ import (
 func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 	p := &f.Packet
 	if f.Role != buffers.RolePacket || p.Key.Proto != wire.ProtoTCP || p.Marks&wire.MarkICMPError != 0 ||
-		p.Captured != p.PayloadLen || s.plans.Snapshot().HasRaw() || s.wheel.advance(tickAt(f.Clock)) {
+		p.Captured != p.PayloadLen || s.plans.Snapshot().HasRaw() || s.wheel.advance(f.Clock) {
 		return false
 	}
 	h, fl := s.known(f, hint)

@@ -21,6 +21,7 @@ type Shard struct {
 	Requests *actors.Mailbox[Request]
 
 	cfg   Config
+	index [wire.SlotCount]index // by slot, apart from the rest: it is all that look-ups need
 	slots [wire.SlotCount]slot
 	flows *buffers.Slab[flow]
 	plans *uevents.Plans
@@ -95,7 +96,7 @@ func New(cfg Config, snap *uevents.Snapshot) (*Shard, error) {
 	s.disp = uevents.NewDispatcher((*engine)(s))
 	places := make([]entry, wire.SlotCount*indexSmallest) // at once: a slot's first flow allocates nothing
 	for i := range s.slots {
-		s.slots[i].index.places = places[i*indexSmallest : (i+1)*indexSmallest : (i+1)*indexSmallest]
+		s.index[i].places = places[i*indexSmallest : (i+1)*indexSmallest : (i+1)*indexSmallest]
 	}
 	s.publish()
 	return s, nil
@@ -199,7 +200,7 @@ const warmFrames = 32
 // else.
 func (s *Shard) warmUp(frames []buffers.Frame) {
 	for i := range frames {
-		s.hints[i] = s.slotOf(frames[i].Hash).index.guess(frames[i].Hash)
+		s.hints[i] = s.indexOf(frames[i].Hash).guess(frames[i].Hash)
 	}
 	sum := uint64(0)
 	for _, h := range s.hints[:len(frames)] {
@@ -217,7 +218,7 @@ func (s *Shard) warmUp(frames []buffers.Frame) {
 func (s *Shard) Update(snap *uevents.Snapshot) {
 	joining := s.plans.Update(snap)
 	s.walk(func(h handle, fl *flow) {
-		for m := joining & snap.FlowMask(&fl.key, fl.client); m != 0; m &= m - 1 {
+		for m := joining & snap.FlowMask(&fl.key, fl.role.client()); m != 0; m &= m - 1 {
 			fl.plan = s.plans.With(fl.plan, uevents.Change{Kind: uevents.ChangeJoin, Socket: uint8(bits.TrailingZeros64(uint64(m)))})
 		}
 		s.adjust(h, fl)

@@ -5,7 +5,6 @@ import "github.com/mbox-stack/mbox/wire"
 // slot is one part of the key space: what is decided here is decided by the
 // slot's own history alone, whichever shard owns it.
 type slot struct {
-	index  index
 	flows  uint64 // ever begun: the sequence of the latest FlowID
 	timers uint64 // ever armed by handlers
 	lists  [classCount]list
@@ -73,6 +72,9 @@ func (s *Shard) victim(sl *slot) handle {
 	}
 	return 0
 }
+
+// indexOf returns the index of the slot that a hash belongs to.
+func (s *Shard) indexOf(hash uint64) *index { return &s.index[wire.SlotOf(hash)] }
 
 // slotOf returns the slot that a hash belongs to.
 func (s *Shard) slotOf(hash uint64) *slot { return &s.slots[wire.SlotOf(hash)] }

@@ -15,7 +15,7 @@ func (s *Shard) pairOf(fl *flow) *pair {
 	h, p := s.pairs.New()
 	fl.pair = h
 	for side := range p.dir {
-		policy, chosen := s.cfg.policyFor(&fl.key, fl.client^uint8(side)^1)
+		policy, chosen := s.cfg.policyFor(&fl.key, fl.role.client()^uint8(side)^1)
 		plan := s.plans.At(fl.plan)
 		if !chosen && plan.PolicySet {
 			policy, chosen = plan.Policy, true

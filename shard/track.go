@@ -55,48 +55,71 @@ func (s *Shard) arrived(f *buffers.Frame) {
 // stages takes the frame under way to its end. Events queued by one stage run
 // before the next begins; if a handler panics, calling stages again goes on
 // behind it.
+//
+// Stages nearly always follow one another in this order, so each is asked for in
+// its turn instead of being looked up.
 func (s *Shard) stages() {
-	for s.stage != stageDone || !s.disp.Idle() {
-		if !s.disp.Idle() {
-			if s.seg.staged {
-				s.scene(uevents.PhaseFrame, s.frame.Number)
-			}
-			s.disp.Run()
-		}
-		if s.ending.flow != 0 {
-			s.endOn()
+	for s.stage != stageDone || s.waiting() {
+		if s.waiting() {
+			s.catchUp()
 			continue
 		}
-		switch s.stage {
-		case stageDone:
-			return
-		case stageClock:
-			if !s.fireOne(s.frame.Clock) {
-				s.stage = stageRaw
-			}
-		case stageRaw:
+		if s.stage == stageClock && !s.fireOne(s.frame.Clock) {
+			s.stage = stageRaw
+		}
+		if s.stage == stageRaw {
 			s.stage = stageFind
 			s.raw()
-		case stageFind:
+		}
+		if s.stage == stageFind && !s.waiting() {
 			s.find()
-		case stageLook:
+		}
+		if s.stage == stageLook && !s.waiting() {
 			s.stage = stageStep
 			s.look()
-		case stageRepeat:
+		}
+		if s.stage == stageRepeat && !s.waiting() {
 			s.stage = stageStep
 			s.repeat()
-		case stageStep:
-			s.step()
-		case stageAcked:
-			s.acked()
-		case stageText:
-			s.text()
-		case stagePost:
-			s.stage = stageSettle
-			s.disp.Queue(uevents.Occurrence{Kind: uevents.KindPacket, Hook: uevents.PostTCP, Side: s.seg.dir})
-		case stageSettle:
-			s.settle()
 		}
+		if s.stage == stageStep && !s.waiting() {
+			s.step()
+		}
+		s.streamStages()
+	}
+}
+
+// streamStages is the second half of stages.
+func (s *Shard) streamStages() {
+	if s.stage == stageAcked && !s.waiting() {
+		s.acked()
+	}
+	if s.stage == stageText && !s.waiting() {
+		s.text()
+	}
+	if s.stage == stagePost && !s.waiting() {
+		s.stage = stageSettle
+		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindPacket, Hook: uevents.PostTCP, Side: s.seg.dir})
+	}
+	if s.stage == stageSettle && !s.waiting() {
+		s.settle()
+	}
+}
+
+// waiting reports whether something comes before the next stage: events that
+// are queued, or a flow that is ending.
+func (s *Shard) waiting() bool { return !s.disp.Idle() || s.ending.flow != 0 }
+
+// catchUp does some of it.
+func (s *Shard) catchUp() {
+	if !s.disp.Idle() {
+		if s.seg.staged {
+			s.scene(uevents.PhaseFrame, s.frame.Number)
+		}
+		s.disp.Run()
+	}
+	if s.ending.flow != 0 {
+		s.endOn()
 	}
 }
 
@@ -175,7 +198,7 @@ func (s *Shard) find() {
 
 // lookup returns the flow with a key, 0 if there is none.
 func (s *Shard) lookup(hash uint64, key *wire.FlowKey) (handle, *flow) {
-	x := &s.slotOf(hash).index
+	x := s.indexOf(hash)
 	if len(x.places) == 0 {
 		return 0, nil
 	}
@@ -431,14 +454,15 @@ func (s *Shard) anomaly(a tcpfsm.Anomaly, d wire.Dir) {
 
 // timeHandshake notes when the SYN-ACK came and when it was acknowledged.
 func (s *Shard) timeHandshake(fl *flow, p *wire.Packet, d wire.Dir) {
-	if fl.how != uevents.StartSYN && fl.how != uevents.StartSYNACK {
+	how := fl.role.how()
+	if how != uevents.StartSYN && how != uevents.StartSYNACK {
 		return
 	}
 	since := func(at int64) uint32 { return uint32(min((s.frame.Clock-at)/rttUnit, 1<<32-1)) }
 	switch fs := p.Segment.Flags; {
 	case d == wire.ToClient && fs.Has(wire.SYN|wire.ACK) && fl.synack == 0:
 		fl.synack = max(1, since(fl.first))
-		if fl.how == uevents.StartSYN && fl.sent[wire.ToServer].syn == 1 {
+		if how == uevents.StartSYN && fl.sent[wire.ToServer].syn == 1 {
 			fl.rtt[wire.ToServer] = max(1, since(fl.first)) // of a repeated SYN nobody knows which was answered (RFC 6298 §3)
 		}
 	case d == wire.ToServer && fl.synack != 0 && fs.Has(wire.ACK) && !fs.Has(wire.SYN):
