@@ -77,8 +77,10 @@ type Receiver struct {
 	wait   bool // the source can wait for the shards
 	raw    atomic.Bool
 
-	sinceFrames, sinceOctets uint64 // since the last step
-	marked                   uint64 // number of the last mark
+	octets     uint64 // captured, of all frames so far
+	stepNumber uint64 // number and octets from which the next step is due
+	stepOctets uint64
+	marked     uint64 // number of the last mark
 
 	frags  *frag.Table
 	under  wire.Packet // of the fragment that completed the datagram at hand
@@ -118,6 +120,9 @@ func NewReceiver(src Source, outlets []Outlet, o Options) (*Receiver, error) {
 		counts: Counters{Shards: make([]ShardTotals, n)},
 		board:  newBoard(n),
 		src:    src,
+
+		stepNumber: stepFrames,
+		stepOctets: stepOctets,
 	}
 	for i := range r.boxes {
 		r.boxes[i].outlet = outlets[i]
@@ -181,7 +186,7 @@ func (r *Receiver) sated() bool { return r.limit > 0 && r.passed >= r.limit }
 // unreadable returns an error if there were frames, and the link type of every
 // one of them is unknown.
 func (r *Receiver) unreadable() error {
-	if r.unknown == 0 || r.unknown < r.counts.Frames {
+	if r.unknown == 0 || r.unknown < r.number {
 		return nil
 	}
 	e := &LinkError{Link: r.link, Frames: r.unknown}
@@ -203,9 +208,9 @@ func (r *Receiver) take(c *Chunk) {
 			r.warmed += warm(c.Frames[i:min(i+warmFrames, len(c.Frames))])
 		}
 		r.receive(&c.Frames[i])
-		if r.sinceFrames >= stepFrames || r.sinceOctets >= stepOctets {
+		if r.number >= r.stepNumber || r.octets >= r.stepOctets {
 			r.mark(true)
-			r.sinceFrames, r.sinceOctets = 0, 0
+			r.stepNumber, r.stepOctets = r.number+stepFrames, r.octets+stepOctets
 		}
 	}
 	if len(c.Frames) == 0 && c.Clock != 0 {
@@ -247,13 +252,10 @@ const warmOctets = 65
 // the one before, and copied otherwise.
 func (r *Receiver) receive(raw *Frame) {
 	r.number++
-	r.counts.Frames++
-	r.counts.Octets += uint64(len(raw.Data))
-	r.sinceFrames++
-	r.sinceOctets += uint64(len(raw.Data))
+	r.octets += uint64(len(raw.Data))
 	r.clock.stamp(raw.Timestamp)
 
-	f := r.guess.frame(r.pool)
+	f := r.guess.frame(r)
 	p := &f.Packet
 	r.parser.Parse(p, raw.Link, raw.Data)
 	if r.filter != nil && p.Outcome != wire.Fragment && !r.filter(p, raw.Data, raw.WireLen) {
@@ -324,7 +326,7 @@ func (r *Receiver) fragment(f *buffers.Frame, raw *Frame) {
 	r.untracked(f, raw) // f may be the shard's now
 	marks := v.Marks
 	for nested := 0; v.Disposition == frag.Completed; nested++ {
-		f = r.guess.frame(r.pool)
+		f = r.guess.frame(r)
 		p := &f.Packet
 		r.parser.Resume(p, &r.under, datagram)
 		p.Marks |= marks
@@ -361,6 +363,7 @@ func (r *Receiver) mark(step bool) {
 		r.counts.Steps++
 	}
 	r.counts.Clock = uint64(max(r.clock.now, 0))
+	r.counts.Frames, r.counts.Octets = r.number, r.octets
 	r.counts.ClockSteps, r.counts.ClockLate = r.clock.steps, r.clock.late
 	r.counts.Fragments = r.frags.Stats()
 	r.board.publish(&r.counts)
@@ -371,7 +374,7 @@ func (r *Receiver) mark(step bool) {
 func (r *Receiver) commit(f *buffers.Frame, shard uint16, raw *Frame, data []byte, role buffers.Role) {
 	o := &r.boxes[shard]
 	if o != r.guess {
-		g := o.frame(r.pool)
+		g := o.frame(r)
 		g.Packet, g.Hash = f.Packet, f.Hash
 		f, r.guess = g, o
 	}
@@ -383,9 +386,6 @@ func (r *Receiver) commit(f *buffers.Frame, shard uint16, raw *Frame, data []byt
 	f.Link = raw.Link
 	f.Role = role
 	f.ChecksumOffloaded = raw.ChecksumOffloaded
-	if r.block != nil {
-		o.batch.Lend(r.block)
-	}
 	added := o.batch.Next()
 	assert.That(added == f, "a frame is committed where it was made")
 	if o.batch.Full() {

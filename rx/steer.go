@@ -59,17 +59,31 @@ type outbox struct {
 }
 
 // frame returns the frame that the next commit adds to the open batch.
-func (o *outbox) frame(pool *buffers.BatchPool) *buffers.Frame {
+func (o *outbox) frame(r *Receiver) *buffers.Frame {
 	if o.batch == nil {
-		o.batch = pool.Get()
+		o.open(r)
 	}
 	n := len(o.batch.Frames)
 	return &o.batch.Frames[:n+1][n]
 }
 
+// open gets a batch for frames that lie in the block at hand. It is sent before
+// the next block comes.
+func (o *outbox) open(r *Receiver) {
+	o.batch = r.pool.Get()
+	if r.block != nil {
+		o.batch.Lend(r.block)
+	}
+}
+
 // flush hands the open batch over, or drops what is in it.
 func (o *outbox) flush(t *ShardTotals, wait bool) {
-	if o.batch == nil || len(o.batch.Frames) == 0 {
+	if o.batch == nil {
+		return
+	}
+	if len(o.batch.Frames) == 0 { // what it was opened for was filtered out
+		o.batch.Release()
+		o.batch = nil
 		return
 	}
 	if o.outlet.Batch(o.batch, false) || wait && o.await(t) {

@@ -55,7 +55,7 @@ func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 	if p.PayloadLen > 0 && !reads {
 		fl.flags |= flowUnread << d
 	}
-	if reads || plan.WantsAny(uevents.PostTCP, d) || s.frame != nil {
+	if reads || s.frame != nil || plan.Wants(uevents.KindPacket, uevents.PostTCP, d) {
 		s.quickPost(f, h, fl, d, reads)
 	}
 	return true
