@@ -377,7 +377,8 @@ func (s *Shard) stepTCP(fl *flow, p *wire.Packet, d wire.Dir) {
 	if s.seg.looked {
 		s.seg.delta = fl.conn.Step(&p.Segment, received, d, s.cfg.Rules)
 	} else if !s.stepPlain(fl, received, d) {
-		s.seg.delta, s.seg.look = fl.conn.Advance(&p.Segment, received, d, s.cfg.Rules)
+		s.seg.delta, s.seg.look = tcpfsm.Delta{}, tcpfsm.Look{}
+		fl.conn.Advance(&s.seg.delta, &s.seg.look, &p.Segment, received, d, s.cfg.Rules)
 		if s.seg.look.Rexmit != 0 {
 			s.rexmit = s.compare()
 		}

@@ -5,9 +5,11 @@ import "github.com/mbox-stack/mbox/wire"
 // Advance is Look and Step at once, for callers that have nothing to do in
 // between: what the segment was, and what it changed. A segment that Renews
 // must not come here.
-func (c *Conn) Advance(sent, received *wire.Segment, d wire.Dir, r Rules) (delta Delta, look Look) {
-	c.step(&delta, &look, sent, received, d, r)
-	return delta, look
+//
+// It adds to *delta and *look, which are zero to begin with: they are too large
+// to be handed back by value for every packet.
+func (c *Conn) Advance(delta *Delta, look *Look, sent, received *wire.Segment, d wire.Dir, r Rules) {
+	c.step(delta, look, sent, received, d, r)
 }
 
 // Plain reports whether seg, travelling in direction d, is what nearly all

@@ -126,7 +126,9 @@ func fuzzOne(t *testing.T, c *Conn, s *fuzzStep, spare byte) {
 	checkLook(t, &s.seg, &look)
 	if received == &s.seg {
 		long := before
-		longDelta, longLook := long.Advance(&s.seg, &s.seg, s.d, rules)
+		var longDelta Delta
+		var longLook Look
+		long.Advance(&longDelta, &longLook, &s.seg, &s.seg, s.d, rules)
 		if long != *c || longDelta != delta || longLook != look && !longLook.Renews {
 			t.Fatalf("the short way differs:\n%+v\n%+v\n%+v\n%+v\n%+v %+v", *c, long, delta, longDelta, look, longLook)
 		}
