@@ -153,9 +153,9 @@ func TestAFlowThatAllReleaseLeavesAMark(t *testing.T) {
 	var j journal
 	handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) { j.add("start %d", c.Number()); c.Release() })
 	handle(t, sock, mbox.OnPacket, mbox.PostTCP, func(c *mbox.Context) { j.add("packet %d", c.Number()) })
-	handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) { j.add("end") })
+	handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) { j.add("end %s", c.Reason()) })
 	mboxtest.Run(t, s, life)
-	j.expect(t, "start 1")
+	j.expect(t, "start 1", "end released")
 	if total := s.Stats(); total.Total().Fates[2] != 7 || total.Total().Ended[mbox.EndReleased] != 1 {
 		t.Errorf("seven segments should count as released: %+v", total.Total())
 	}

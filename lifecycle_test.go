@@ -12,6 +12,7 @@ import (
 	"github.com/mbox-stack/mbox/buffers"
 	"github.com/mbox-stack/mbox/mboxtest"
 	"github.com/mbox-stack/mbox/shard"
+	"github.com/mbox-stack/mbox/uevents"
 )
 
 // data registers a handler that notes what becomes available and what is missing.
@@ -282,17 +283,56 @@ func TestChangesAsAFlowEnds(t *testing.T) {
 	}
 }
 
+// A socket that lets go of a flow is told of its end at once, with all that there
+// is to read, and of nothing after that; another one at the flow's own end.
+func TestReleaseEndsTheFlowForItsSocket(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	one, other := s.Monitor(mbox.Stream), s.Monitor(mbox.Stream)
+	var j journal
+	value := mbox.NewKey[int]()
+	aged := mbox.Define("long", mbox.OnConnEnd, func(c *mbox.Context) bool { return c.Counters(mbox.Client).Packets > 2 })
+	handle(t, one, mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) {
+		*value.Of(c) = len(c.Payload())
+		if err := c.Release(); err != nil {
+			t.Error(err)
+		}
+		for what, err := range map[string]error{"Release": c.Release(), "Stop": c.Stop(mbox.Client)} {
+			if !errors.Is(err, mbox.ErrFlowGone) {
+				t.Errorf("%s after Release = %v, want ErrFlowGone", what, err)
+			}
+		}
+	})
+	end := func(who string) mbox.Handler {
+		return func(c *mbox.Context) {
+			j.add("%s %s %s, %d octets, client %s", who, c.Event(), c.Reason(), *value.Of(c), c.State(mbox.Client))
+		}
+	}
+	handle(t, one, mbox.OnNewData, mbox.PostTCP, func(*mbox.Context) { t.Error("the socket has let go") })
+	handle(t, other, mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) { j.add("other %s", c.Side()) })
+	handle(t, one, mbox.OnConnEnd, mbox.PostTCP, end("one"))
+	handle(t, one, aged, mbox.PostTCP, end("one"))
+	handle(t, other, mbox.OnConnEnd, mbox.PostTCP, end("other"))
+	mboxtest.Run(t, s, life)
+	j.expect(t, "other client",
+		"one conn-end released, 10 octets, client ESTABLISHED", "one long released, 10 octets, client ESTABLISHED",
+		"other server", "other conn-end fin, 10 octets, client CLOSED")
+	if st := s.Stats(); st.Total().Ended[mbox.EndReleased] != 0 || st.Total().Ended[mbox.EndFIN] != 1 {
+		t.Errorf("ended %v: the other socket has the flow to its end", st.Total().Ended)
+	}
+}
+
 // Releases, stops and registrations from every event and hook, alone and by the
-// only socket: nothing more is raised for the flow, and nothing is left of it.
+// only socket: nothing more is raised for the flow than its end, if it has begun,
+// and nothing is left of it.
 func TestReleaseFromEveryEvent(t *testing.T) {
 	for _, ev := range mbox.Events() {
 		for _, hook := range []mbox.Hook{mbox.PreTCP, mbox.PostTCP} {
 			s := stack(t, mbox.Config{NoPickup: ev == mbox.OnOrphan})
 			sock := s.Monitor(mbox.Stream)
-			released, later := false, 0
+			released, started, ended, later := false, false, 0, 0
 			err := sock.Handle(ev, hook, func(c *mbox.Context) {
 				if err := c.Release(); err == nil {
-					released = true
+					released, started = true, c.Number() > 1 || hook == mbox.PostTCP
 				}
 			})
 			if err != nil {
@@ -302,7 +342,9 @@ func TestReleaseFromEveryEvent(t *testing.T) {
 			for _, other := range mbox.Events() {
 				for _, h := range []mbox.Hook{mbox.PreTCP, mbox.PostTCP} {
 					sock.Handle(other, h, func(c *mbox.Context) {
-						if released {
+						if released && ended == 0 && c.Base() == uevents.KindConnEnd && c.Reason() == mbox.EndReleased {
+							ended++
+						} else if released {
 							later++
 							t.Logf("%s %s after %s %s", c.Event(), c.Hook(), ev, hook)
 						}
@@ -311,6 +353,9 @@ func TestReleaseFromEveryEvent(t *testing.T) {
 			}
 			mboxtest.Run(t, s, eventful)
 			st := s.Stats()
+			if released && started != (ended == 1) {
+				t.Errorf("%s %s: the end is told %d times, of a flow that had begun: %v", ev, hook, ended, started)
+			}
 			if total := st.Total(); later != 0 || released != (total.Ended[mbox.EndReleased] == 1) || total.Live != 0 || !st.Balanced() {
 				t.Errorf("%s %s: %d events after the release, ended %v", ev, hook, later, total.Ended)
 			}

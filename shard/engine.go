@@ -88,10 +88,14 @@ func (e *engine) Evidence() uevents.Evidence {
 }
 
 func (e *engine) Apply(c uevents.Change) error {
-	if e.ending.flow != 0 {
+	s := (*Shard)(e)
+	if e.ending.flow != 0 || !s.plans.At(e.fl.plan).Has(c.Socket) {
 		return uevents.ErrFlowGone
 	}
-	(*Shard)(e).change(c)
+	if c.Kind == uevents.ChangeRelease && e.fl.flags&flowFresh == 0 { // one that was never begun has no end
+		s.disp.Part(c.Socket)
+	}
+	s.change(c)
 	return nil
 }
 

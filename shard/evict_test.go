@@ -90,9 +90,9 @@ func TestEvictionTakesTheLeastWorthy(t *testing.T) {
 	for n := 4; n < 8; n++ {
 		c.say(n, "S")
 	}
-	want := []string{"1 rst", "2 evicted", "4 evicted"}
+	want := []string{"0 released", "1 rst", "2 evicted", "4 evicted"}
 	if !slices.Equal(c.log, want) {
-		t.Errorf("ended %q, want %q after the mark of 0", c.log, want)
+		t.Errorf("ended %q, want %q: after its release, 0 is a mark", c.log, want)
 	}
 	if st := &c.shard.stats; st.Live != 4 || st.Marked != 0 || st.Ended[uevents.EndEvicted] != 2 {
 		t.Errorf("%d flows live, %d of them marks; evicted %d", st.Live, st.Marked, st.Ended[uevents.EndEvicted])

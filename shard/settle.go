@@ -53,8 +53,7 @@ func (s *Shard) adjust(h handle, fl *flow) {
 }
 
 // release turns a flow that every socket has let go into a mark: its record
-// alone, so that its later segments are known. It is over for everybody, so no
-// event is raised.
+// alone, so that its later segments are known. Everybody has been told of its end.
 func (s *Shard) release(h handle, fl *flow) {
 	s.letGo(fl)
 	s.plans.Release(fl.plan)

@@ -80,9 +80,10 @@ func (c *Context) SetReassembly(side wire.Dir, on bool) error {
 	return c.apply(Change{Kind: kind, Side: side})
 }
 
-// Release lets go of the flow: it ends for this socket, without OnConnEnd. When
-// all sockets have let go, its state goes too, but for a mark that keeps later
-// segments from being taken for a new connection.
+// Release lets go of the flow: it ends for this socket. OnConnEnd, with
+// EndReleased, is what it is told next and last, unless OnConnStart had not come
+// yet. When all sockets have let go, the flow's state goes too, but for a mark
+// that keeps later segments from being taken for a new connection.
 func (c *Context) Release() error {
 	return c.apply(Change{Kind: ChangeRelease})
 }

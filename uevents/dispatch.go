@@ -153,6 +153,11 @@ func (d *Dispatcher) next() bool {
 		hook, side := d.ctx.now.Hook, d.ctx.now.Side
 		d.custom = d.raised[0]
 		d.raised = d.raised[:copy(d.raised, d.raised[1:])]
+		if d.custom.parted != nil {
+			d.other = Occurrence{Kind: KindConnEnd, Hook: PostTCP, A: uint64(EndReleased), Only: d.custom.only}
+			d.ctx.now, d.prog, d.changed = &d.other, d.custom.parted, false
+			return true
+		}
 		d.other = Occurrence{Kind: KindCustom, Hook: hook, Side: side, Custom: &d.custom}
 		d.ctx.now = &d.other
 		d.prog = d.plan.custom[hook][side][d.custom.Event.def]
@@ -168,6 +173,14 @@ func (d *Dispatcher) next() bool {
 	d.prog = d.plan.programs[now.Hook][now.Side][now.Kind]
 	d.changed = false
 	return true
+}
+
+// Part raises OnConnEnd after the event at hand for a socket that lets go of the
+// flow, by the plan that it still has a part in.
+func (d *Dispatcher) Part(socket uint8) {
+	if prog := d.plan.programs[PostTCP][0][KindConnEnd]; len(prog) > 0 {
+		d.raised = append(d.raised, Raised{parted: prog, only: socket + 1})
+	}
 }
 
 // Call queues a call of h, as if it were registered by reg, under the scene and

@@ -96,7 +96,7 @@ const (
 	EndRST                       // a RST that counts
 	EndIdle                      // an idle timeout
 	EndEvicted                   // a budget needed the room
-	EndReleased                  // every socket has released it: in statistics only, as nobody is left to be told
+	EndReleased                  // the socket has released it; in statistics, every socket has
 	EndReused                    // a new connection took the key of one that was still open
 	EndShutdown                  // the source ended, or the stack was stopped
 )

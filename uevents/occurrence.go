@@ -26,11 +26,14 @@ type Occurrence struct {
 	Only uint8
 }
 
-// Raised is an event that a handler raised, with the value it gave.
+// Raised is an event that a handler raised, with the value it gave; or the end of
+// the flow for a socket that a handler let go of it.
 type Raised struct {
-	Event Event
-	Value any
-	depth int
+	Event  Event
+	Value  any
+	depth  int
+	parted program // of OnConnEnd, as it was before; nil iff a handler raised Event
+	only   uint8   // as Occurrence.Only
 }
 
 // The bits of Occurrence.B for KindRexmit. The lowest two hold the Match.

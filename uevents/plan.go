@@ -53,6 +53,9 @@ type planKey struct {
 // private reports whether the plan is one flow's alone.
 func (p *Plan) private() bool { return len(p.own) > 0 }
 
+// Has reports whether the socket with that index still takes part.
+func (p *Plan) Has(socket uint8) bool { return p.Sockets&(1<<socket) != 0 }
+
 // Wants reports whether anybody is to be told of an event of this kind.
 func (p *Plan) Wants(k Kind, h Hook, side wire.Dir) bool { return p.wants[h][side]&(1<<k) != 0 }
 
