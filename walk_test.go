@@ -61,7 +61,12 @@ func TestATimerOfTheShardWalksFlows(t *testing.T) {
 		})
 	})
 	handle(t, other, mbox.OnTimer, mbox.PostTCP, func(*mbox.Context) { t.Error("the timer of another socket") })
-	handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(*mbox.Context) { ends++ })
+	handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) {
+		ends++
+		if c.Reason() == mbox.EndReleased { // amid the walk
+			seen = append(seen, fmt.Sprintf("released %v %d", c.State(mbox.Client), *visits.Of(c)))
+		}
+	})
 	mboxtest.Run(t, s, `> S 100 0 0
 < SA 300 101 0
 > A 101 301 0
@@ -72,8 +77,8 @@ func TestATimerOfTheShardWalksFlows(t *testing.T) {
 > S 100 0 0 t=+4s
 `)
 	slices.Sort(seen)
-	want := []string{"ESTABLISHED 2", "SYN-SENT 1", "SYN-SENT 1", "again SYN-SENT 1", "again SYN-SENT 1"}
-	if !slices.Equal(seen, want) || ends != 2 {
+	want := []string{"ESTABLISHED 2", "SYN-SENT 1", "SYN-SENT 1", "again SYN-SENT 1", "again SYN-SENT 1", "released ESTABLISHED 1"}
+	if !slices.Equal(seen, want) || ends != 3 {
 		t.Errorf("%d flows ended, and the walks saw\n%q\nwant\n%q", ends, seen, want)
 	}
 }

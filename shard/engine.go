@@ -89,11 +89,12 @@ func (e *engine) Evidence() uevents.Evidence {
 
 func (e *engine) Apply(c uevents.Change) error {
 	s := (*Shard)(e)
-	if e.ending.flow != 0 || !s.plans.At(e.fl.plan).Has(c.Socket) {
+	plan := s.plans.At(e.fl.plan)
+	if e.ending.flow != 0 || !plan.Has(c.Socket) {
 		return uevents.ErrFlowGone
 	}
 	if c.Kind == uevents.ChangeRelease && e.fl.flags&flowFresh == 0 { // one that was never begun has no end
-		s.disp.Part(c.Socket)
+		s.disp.Part(plan, c.Socket)
 	}
 	s.change(c)
 	return nil

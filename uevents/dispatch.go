@@ -1,6 +1,8 @@
 package uevents
 
 import (
+	"slices"
+
 	"github.com/mbox-stack/mbox/internal/assert"
 )
 
@@ -154,8 +156,7 @@ func (d *Dispatcher) next() bool {
 		d.custom = d.raised[0]
 		d.raised = d.raised[:copy(d.raised, d.raised[1:])]
 		if d.custom.parted != nil {
-			d.other = Occurrence{Kind: KindConnEnd, Hook: PostTCP, A: uint64(EndReleased), Only: d.custom.only}
-			d.ctx.now, d.prog, d.changed = &d.other, d.custom.parted, false
+			d.part(d.custom)
 			return true
 		}
 		d.other = Occurrence{Kind: KindCustom, Hook: hook, Side: side, Custom: &d.custom}
@@ -177,10 +178,39 @@ func (d *Dispatcher) next() bool {
 
 // Part raises OnConnEnd after the event at hand for a socket that lets go of the
 // flow, by the plan that it still has a part in.
-func (d *Dispatcher) Part(socket uint8) {
-	if prog := d.plan.programs[PostTCP][0][KindConnEnd]; len(prog) > 0 {
+func (d *Dispatcher) Part(p *Plan, socket uint8) {
+	if prog := p.programs[PostTCP][0][KindConnEnd]; len(prog) > 0 {
 		d.raised = append(d.raised, Raised{parted: prog, only: socket + 1})
 	}
+}
+
+// tell runs the ends that f, a part of the handler under way, has raised by Part:
+// what they are about is at hand no longer than f is.
+func (d *Dispatcher) tell(f func()) {
+	before := len(d.raised)
+	f()
+	if len(d.raised) == before {
+		return
+	}
+	parted := slices.Clone(d.raised[before:])
+	d.raised = slices.DeleteFunc(d.raised, func(r Raised) bool { return r.parted != nil })
+	now, event, reg, prog, pc, changed, other := d.ctx.now, d.ctx.event, d.ctx.reg, d.prog, d.pc, d.changed, d.other
+	defer func() { // also if one panics: f has, then
+		d.ctx.now, d.ctx.event, d.ctx.reg, d.prog, d.pc, d.changed, d.other = now, event, reg, prog, pc, changed, other
+		d.user = true
+	}()
+	for _, r := range parted {
+		if r.parted != nil {
+			d.part(r)
+			d.steps()
+		}
+	}
+}
+
+// part makes the end of the flow for one socket the event under way.
+func (d *Dispatcher) part(r Raised) {
+	d.other = Occurrence{Kind: KindConnEnd, Hook: PostTCP, A: uint64(EndReleased), Only: r.only}
+	d.ctx.now, d.prog, d.pc, d.changed = &d.other, r.parted, 0, false
 }
 
 // Call queues a call of h, as if it were registered by reg, under the scene and

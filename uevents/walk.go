@@ -28,9 +28,10 @@ func (c *Context) EachFlow(from, to int, f Handler) error {
 	from, to = max(from, 0), min(to, wire.SlotCount)
 	conn := c.conn
 	defer func() { c.conn = conn }()
+	visit := func() { f(c) }
 	c.engine.Each(c.reg.socket.index, from, to, func(conn *tcpfsm.Conn) {
 		c.conn = conn
-		f(c)
+		c.d.tell(visit)
 	})
 	return nil
 }
