@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"encoding/binary"
+	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/mbox-stack/mbox/rx"
 	"github.com/mbox-stack/mbox/wire"
@@ -14,9 +16,11 @@ import (
 // have, do not fit the type that gopacket's writer has for them.
 //
 // It is written under a name of its own and gets its real one when it is whole,
-// so that no half of a capture is left behind.
+// so that no half of a capture is left behind: but what is there and no regular
+// file, such as a pipe or /dev/null, is written to as it is.
 type capture struct {
 	name  string
+	part  string // what is written to until it is whole; name itself if that is no regular file
 	file  *os.File
 	to    *bufio.Writer
 	links map[wire.LinkType]uint32 // interface of each link type
@@ -38,7 +42,22 @@ const (
 
 // create begins the file.
 func (c *capture) create() (err error) {
-	if c.file, err = os.Create(c.name + partSuffix); err != nil {
+	c.part = c.name + partSuffix
+	flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	if there, err := os.Stat(c.name); err == nil {
+		switch mode := there.Mode(); {
+		case mode.IsDir():
+			return fmt.Errorf("%s: is a directory, not a file to write to", c.name)
+		case mode.IsRegular(): // a link stays one
+			if c.name, err = filepath.EvalSymlinks(c.name); err != nil {
+				return err
+			}
+			c.part = c.name + partSuffix
+		default:
+			c.part, flags = c.name, os.O_WRONLY
+		}
+	}
+	if c.file, err = os.OpenFile(c.part, flags, 0o666); err != nil {
 		return err
 	}
 	c.to, c.links = bufio.NewWriterSize(c.file, 1<<18), map[wire.LinkType]uint32{}
@@ -96,12 +115,15 @@ func (c *capture) close(failed error) error {
 			c.err = err
 		}
 	}
+	if c.part == c.name {
+		return c.err
+	}
 	empty := failed != nil && len(c.links) == 0
 	if c.err == nil && !empty {
-		c.err = os.Rename(c.name+partSuffix, c.name)
+		c.err = os.Rename(c.part, c.name)
 	}
 	if c.err != nil || empty {
-		os.Remove(c.name + partSuffix)
+		os.Remove(c.part)
 	}
 	return c.err
 }

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/gopacket/layers"
@@ -71,6 +74,36 @@ func TestWriteNothing(t *testing.T) {
 	there, err := os.ReadDir(dir)
 	if b, _ := os.ReadFile(name); err != nil || len(there) != 1 || string(b) != "dear" {
 		t.Errorf("%v (%v), %q", there, err, b)
+	}
+}
+
+// TestWriteElsewhere: what is there and no regular file is not replaced by one: a
+// link leads to the capture, a socket stays, a folder is refused.
+func TestWriteElsewhere(t *testing.T) {
+	demo, dir := writeCapture(t, traffic.NewDemo()), t.TempDir()
+	target, link, sock := filepath.Join(dir, "target"), filepath.Join(dir, "link"), filepath.Join(dir, "s")
+	if err := errors.Join(os.WriteFile(target, []byte("old"), 0o600), os.Symlink(target, link)); err != nil {
+		t.Skip("no links here: ", err)
+	}
+	must(t, "flows", "-r", demo, "-w", link)
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link is none any more: %v %v", info, err)
+	}
+	if m, err := rx.Load(rx.File(target)); err != nil || m.Len() == 0 {
+		t.Errorf("%v (%v) is where the link leads", m, err)
+	}
+	l, err := net.Listen("unix", sock)
+	if err != nil {
+		t.Skip("no sockets here: ", err)
+	}
+	defer l.Close()
+	for name, want := range map[string]string{sock: "open " + sock, dir: dir + ": is a directory"} {
+		if r := runArgs("flows", "-r", demo, "-w", name); r.status != statusInput || !strings.Contains(r.stderr, want) || r.stdout != "" {
+			t.Errorf("-w %s: %+v", name, r)
+		}
+	}
+	if info, err := os.Lstat(sock); err != nil || info.Mode()&os.ModeSocket == 0 {
+		t.Errorf("the socket is none any more: %v %v", info, err)
 	}
 }
 
