@@ -61,7 +61,14 @@ func (e *LinkError) Error() string {
 	if name == "" {
 		name = "source"
 	}
-	return fmt.Sprintf("%s: link type %d is not supported (%d frames received, none could be read)", name, e.Link, e.Frames)
+	link := fmt.Sprintf("link type %d", e.Link)
+	if known := e.Link.Name(); known != "" {
+		link += " (" + known + ")"
+	}
+	if e.Frames == 1 {
+		return fmt.Sprintf("%s: %s is not supported (1 frame received, it could not be read)", name, link)
+	}
+	return fmt.Sprintf("%s: %s is not supported (%d frames received, none could be read)", name, link, e.Frames)
 }
 
 // place is damage at an octet of the window, before the file's name and the

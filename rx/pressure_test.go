@@ -133,6 +133,10 @@ func TestUnsupportedLinkType(t *testing.T) {
 	if err == nil || err.Error() != want || c.Refused[wire.UnknownLink] != 3 {
 		t.Errorf("error %v, want %s", err, want)
 	}
+	one := (&LinkError{Link: 239, Frames: 1}).Error()
+	if want := "source: link type 239 (nflog) is not supported (1 frame received, it could not be read)"; one != want {
+		t.Errorf("%q, want %q", one, want)
+	}
 	none := Options{Filter: func(*wire.Packet, []byte, uint32) bool { return false }}
 	if _, _, err := run(t, File(path), 1, none, false); err == nil || err.Error() != want {
 		t.Errorf("with a filter: error %v, want %s", err, want)

@@ -118,10 +118,27 @@ func (l LinkType) rule() *linkRule {
 // Supported reports whether the parser knows the link type.
 func (l LinkType) Supported() bool { return l.rule() != nil }
 
-// String returns the link type's name in lower case, or its number.
-func (l LinkType) String() string {
+// foreignLinks names link types that the parser does not know, for those who meet
+// them: most carry no IP, and what does is rare.
+var foreignLinks = map[LinkType]string{
+	7: "arcnet", 129: "arcnet-linux", 143: "docsis", 177: "linux-lapd", 186: "usb-freebsd", 187: "bluetooth-hci-h4",
+	189: "usb-linux", 195: "ieee802.15.4", 201: "bluetooth-hci-h4-with-phdr", 215: "ieee802.15.4-nonask-phy",
+	220: "usb-linux-mmapped", 224: "fc-2", 227: "can-socketcan", 230: "ieee802.15.4-nofcs", 231: "dbus", 239: "nflog",
+	249: "usbpcap", 251: "bluetooth-le-ll", 253: "netlink", 254: "bluetooth-linux-monitor",
+}
+
+// Name returns the link type's name in lower case, "" if it has none here.
+func (l LinkType) Name() string {
 	if r := l.rule(); r != nil {
 		return r.name
+	}
+	return foreignLinks[l]
+}
+
+// String returns the link type's name, or its number.
+func (l LinkType) String() string {
+	if name := l.Name(); name != "" {
+		return name
 	}
 	return "link-" + decimal(uint16(l))
 }
