@@ -4,44 +4,84 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/mbox-stack/mbox/internal/traffic"
 	"github.com/mbox-stack/mbox/perf/internal/measure"
 )
 
 // options are what the command line says.
 type options struct {
-	workload measure.Workload
-	turns    int
-	cpu      int
-	only     string
-	format   string
-	want     float64
+	setup     measure.Setup // of all figures: connections and seed
+	workloads list
+	payloads  list
+	modes     list
+	verify    string
+	turns     int
+	cpu       int
+	sections  [sectionsMany]bool
+	format    string
+	svg       string
+	write     string
+	want      float64
+}
+
+// list is a flag of words separated by commas.
+type list []string
+
+// String implements flag.Value.
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+// Set implements flag.Value.
+func (l *list) Set(s string) error {
+	*l = strings.Split(s, ",")
+	return nil
 }
 
 func main() {
-	var o options
-	fs := flag.NewFlagSet("perf", flag.ExitOnError)
-	o.workload.Flags(fs)
-	fs.IntVar(&o.turns, "turns", 11, "of each peer, after one that does not count")
-	fs.IntVar(&o.cpu, "cpu", runtime.NumCPU()-1, "to run on; -1: any")
-	fs.StringVar(&o.only, "only", "", "peers to compare mbox with, separated by commas; all: "+strings.Join(rivals(), ","))
-	fs.StringVar(&o.format, "format", "table", "table or json")
-	fs.Float64Var(&o.want, "want", 0, "exit with status 1 if mbox is not so many times faster than each other peer")
+	o, fs := newOptions()
 	fs.Parse(os.Args[1:])
-	err := o.run()
+	err := o.run(os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "perf:", err)
 	}
 	switch {
-	case errors.Is(err, errUsage):
+	case errors.Is(err, errUsage) || errors.Is(err, measure.ErrWorkload):
 		os.Exit(2)
 	case err != nil:
 		os.Exit(1)
 	}
+}
+
+func newOptions() (*options, *flag.FlagSet) {
+	o := new(options)
+	fs := flag.NewFlagSet("perf", flag.ExitOnError)
+	fs.Var(&o.workloads, "workload", "measure these `workloads`, separated by commas, of\n"+measure.Describe())
+	fs.Var(&o.payloads, "payload", "octets of a data segment, where the workload leaves it open; default: each that it is defined with")
+	fs.Var(&o.modes, "mode", "measure these of "+strings.Join(measure.Modes(), ","))
+	fs.StringVar(&o.verify, "verify", "default", "transport checksums: on, off, both, or default (off, and on too for events and read)")
+	fs.IntVar(&o.setup.Connections, "connections", 0, "in a workload; 0: as it is defined")
+	fs.Uint64Var(&o.setup.Seed, "seed", 1, "of the workloads")
+	fs.IntVar(&o.turns, "turns", 5, "of each program, after one that does not count")
+	fs.IntVar(&o.cpu, "cpu", runtime.NumCPU()-1, "to run on; -1: any")
+	for s := range sectionsMany {
+		fs.BoolVar(&o.sections[s], sections[s].name, false, sections[s].says)
+	}
+	fs.BoolFunc("all", "all of these sections, as without any of them", func(string) error {
+		for s := range o.sections {
+			o.sections[s] = true
+		}
+		return nil
+	})
+	fs.StringVar(&o.format, "format", "table", "table, json, or bench (for benchstat)")
+	fs.StringVar(&o.svg, "svg", "", "draw the figures into this `file` too")
+	fs.StringVar(&o.write, "write", "", "measure nothing: write the one workload to this capture `file`")
+	fs.Float64Var(&o.want, "want", 0, "exit with status 1 if mbox is not so many times faster than each other peer")
+	return o, fs
 }
 
 // errUsage is wrapped by errors about the command line, errSlow by the one that
@@ -51,60 +91,86 @@ var (
 	errSlow  = errors.New("slower than wanted")
 )
 
-func (o *options) run() error {
-	names, err := o.peers()
+// check reports every problem of the command line, and fills in what it leaves
+// out.
+func (o *options) check() error {
+	var errs []error
+	within := func(what, word string, words []string) {
+		if !slices.Contains(words, word) {
+			errs = append(errs, fmt.Errorf("%w: -%s %s: there are %s", errUsage, what, word, strings.Join(words, ", ")))
+		}
+	}
+	for _, w := range o.workloads {
+		within("workload", w, measure.Names())
+	}
+	for _, m := range o.modes {
+		within("mode", m, measure.Modes())
+	}
+	within("format", o.format, []string{"table", "json", "bench"})
+	within("verify", o.verify, []string{"on", "off", "both", "default"})
+	if o.turns < 1 {
+		errs = append(errs, fmt.Errorf("%w: -turns is at least 1", errUsage))
+	}
+	if o.write != "" && len(o.workloads) != 1 {
+		errs = append(errs, fmt.Errorf("%w: -write takes one -workload", errUsage))
+	}
+	if !slices.Contains(o.sections[:], true) {
+		chosen := len(o.workloads)+len(o.modes)+len(o.payloads) > 0
+		for s := range o.sections {
+			o.sections[s] = !chosen || s == sectionStack
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (o *options) run(out io.Writer) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	if o.write != "" {
+		return o.capture()
+	}
+	figures, err := o.figures()
 	if err != nil {
 		return err
 	}
-	peers, stop, err := start(names, o.workload, o.cpu)
+	b, err := build(figures)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	if err := takeTurns(peers, o.turns); err != nil {
+	defer b.remove()
+	r := newReport(o)
+	for i := range figures {
+		fmt.Fprintf(os.Stderr, "perf: %d of %d: %s\n", i+1, len(figures), &figures[i])
+		rows, err := b.measure(&figures[i], o)
+		if err != nil {
+			return err
+		}
+		r.Rows = append(r.Rows, rows...)
+	}
+	return errors.Join(r.write(out, o.format), r.draw(o.svg), r.check(o.want))
+}
+
+// capture writes a workload to a file.
+func (o *options) capture() error {
+	w := o.setup.Workload
+	w.Name, w.Payload = o.workloads[0], -1
+	if len(o.payloads) > 0 {
+		p, err := octets(o.payloads[0])
+		if err != nil {
+			return err
+		}
+		w.Payload = p
+	}
+	s, _, err := w.Stream()
+	if err != nil {
 		return err
 	}
-	r := o.report(peers)
-	if o.format == "json" {
-		err = r.json(os.Stdout)
-	} else {
-		err = r.table(os.Stdout)
+	f, err := os.Create(o.write)
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, r.check(o.want))
-}
-
-// peers returns the names of the peers to run, mbox first.
-func (o *options) peers() ([]string, error) {
-	if o.turns < 1 || o.format != "table" && o.format != "json" {
-		return nil, fmt.Errorf("%w: -turns is at least 1, -format table or json", errUsage)
-	}
-	if o.only == "" {
-		return append([]string{own}, rivals()...), nil
-	}
-	names := []string{own}
-	for _, name := range strings.Split(o.only, ",") {
-		if !slices.Contains(rivals(), name) {
-			return nil, fmt.Errorf("%w: -only %s: there are %s", errUsage, name, strings.Join(rivals(), ", "))
-		}
-		names = append(names, name)
-	}
-	return names, nil
-}
-
-// takeTurns runs every peer once for nothing, so that its tables of code and
-// memory are warm, and then in rounds.
-func takeTurns(peers []*peer, turns int) error {
-	for round := range turns + 1 {
-		for i := range peers {
-			p := peers[(round+i)%len(peers)]
-			s, err := p.turn()
-			if err != nil {
-				return err
-			}
-			if round > 0 {
-				p.samples = append(p.samples, s)
-			}
-		}
-	}
-	return nil
+	frames, err := traffic.WriteCapture(f, s, 0)
+	fmt.Fprintf(os.Stderr, "perf: %d frames in %s\n", frames, o.write)
+	return errors.Join(err, f.Close())
 }

@@ -3,77 +3,126 @@ package main
 import (
 	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/mbox-stack/mbox/perf/internal/measure"
+	"github.com/mbox-stack/mbox/rx"
 )
 
 // played returns a peer whose turns took so many ns a packet, of ten.
-func played(name string, ns ...int64) *peer {
-	p := &peer{name: name, ready: measure.Ready{Frames: 10, Octets: 1000}}
+func played(p program, ns ...int64) *peer {
+	q := &peer{program: p, ready: measure.Ready{Frames: 10, Octets: 1000}}
 	for _, n := range ns {
-		p.samples = append(p.samples, measure.Sample{CPUNs: 10 * n, WallNs: 20 * n, Allocs: 5, AllocOctets: 30})
+		q.samples = append(q.samples, measure.Sample{CPUNs: 10 * n, WallNs: 20 * n, EndNs: 10, Allocs: 5, AllocOctets: 30, PeakOctets: 7e6})
 	}
-	return p
+	return q
+}
+
+// reported returns a report of one figure of two programs.
+func reported() *report {
+	f := figure{section: sectionPeers, setup: measure.Setup{Mode: measure.Read}, programs: []program{own, rivals[0]}}
+	f.setup.Name, f.setup.Payload = "w1", 512
+	r := &report{Go: "go", CPU: 1, Turns: 3}
+	r.Rows = f.rows([]*peer{played(own, 30, 10, 20), played(rivals[0], 90, 100, 80, 110)})
+	return r
 }
 
 // The table of a comparison: medians with their spread.
-func TestReport(t *testing.T) {
-	o := options{workload: measure.Workload{Name: "staggered", Connections: 1, Seed: 1}, turns: 3, cpu: 1}
-	r := o.report([]*peer{played(own, 30, 10, 20), played("other", 90, 100, 80, 110)})
-	r.Go = "go"
+func TestTable(t *testing.T) {
+	r := reported()
 	var b bytes.Buffer
-	if err := r.table(&b); err != nil {
+	if err := r.write(&b, "table"); err != nil {
 		t.Fatal(err)
 	}
-	const want = "staggered: 1 connections, 10 packets, 100 octets each on average; 3 turns on CPU 1, go\n" + `
-         CPU ns/packet  least   most  wall ns/packet  Gbit/s  allocs/packet  octets/packet  times mbox
-   mbox           20.0   10.0   30.0            40.0   40.00        0.50000            3.0        1.00
-  other           95.0   80.0  110.0           190.0    8.42        0.50000            3.0        4.75
+	const want = `CPU time of a packet in ns; 3 turns on CPU 1, go
+
+  section  workload  mode  checksums     program  median  best  worst  end  times    of  Gbit/s  allocs  peak MB  instructions
+    peers    w1/512  read        off        mbox    20.0  10.0   30.0  1.0   1.00  mbox    40.0  0.5000        7             -
+    peers    w1/512  read        off  reassembly    95.0  80.0  110.0  1.0   4.57  mbox     8.4  0.5000        7             -
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &b, want)
 	}
-	if err := r.check(4.7); err != nil {
+	if err := r.check(4.5); err != nil {
 		t.Error(err)
 	}
-	if err := r.check(4.8); !errors.Is(err, errSlow) {
-		t.Errorf("4.75 times is said to be 4.8: %v", err)
+	if err := r.check(4.6); !errors.Is(err, errSlow) {
+		t.Errorf("4.57 times is said to be 4.6: %v", err)
+	}
+}
+
+// The form that benchstat reads has a line for each turn.
+func TestBench(t *testing.T) {
+	var b bytes.Buffer
+	if err := reported().write(&b, "bench"); err != nil {
+		t.Fatal(err)
+	}
+	const want = "BenchmarkPacket/peers/workload=w1/512/mode=read/checksums=off/program=mbox 10 30.00 ns/op\n"
+	if lines := strings.SplitAfter(b.String(), "\n"); lines[0] != want || len(lines) != 3+4+1 {
+		t.Errorf("got\n%swant %d lines, the first\n%s", &b, 3+4, want)
 	}
 }
 
 // What the command line must not ask for.
 func TestUsage(t *testing.T) {
-	for _, o := range []options{{turns: 0, format: "table"}, {turns: 1, format: "xml"}, {turns: 1, format: "json", only: "novel"}} {
-		if _, err := o.peers(); !errors.Is(err, errUsage) {
-			t.Errorf("%+v: %v", o, err)
+	for _, args := range []string{"-turns 0", "-format xml", "-workload novel", "-mode all", "-verify maybe", "-payload x",
+		"-write a.pcap", "-write a.pcap -workload w1,w2"} {
+		o, fs := newOptions()
+		fs.Parse(strings.Fields(args))
+		if err := o.run(&bytes.Buffer{}); !errors.Is(err, errUsage) {
+			t.Errorf("%s: %v", args, err)
 		}
-	}
-	names, err := (&options{turns: 1, format: "json", only: "tcpassembly"}).peers()
-	if err != nil || len(names) != 2 || names[0] != own {
-		t.Errorf("peers are %v, %v", names, err)
 	}
 }
 
-// The real thing, small: peers are built, take turns and agree.
-func TestPeersAgree(t *testing.T) {
+// Flags choose figures: each payload, mode and use of checksums is one.
+func TestFigures(t *testing.T) {
+	for args, want := range map[string]int{
+		"-workload w1 -mode track":                        3, // payloads
+		"-workload w1 -payload 512 -mode read":            2, // checksums off, verified
+		"-workload w1,w4 -payload 0,9 -mode track,events": (2 + 1) * (1 + 2),
+		"-peers -workload w1 -payload 512":                1,
+		"-peers -stack -workload w4 -mode history":        2,
+	} {
+		o, fs := newOptions()
+		fs.Parse(strings.Fields(args))
+		err := o.check()
+		figures, err2 := o.figures()
+		if err != nil || err2 != nil || len(figures) != want {
+			t.Errorf("%s: %d figures, want %d: %v, %v", args, len(figures), want, err, err2)
+		}
+	}
+}
+
+// The real thing, small: programs are built, take turns and agree.
+func TestProgramsAgree(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds programs")
 	}
-	o := options{workload: measure.Workload{Name: "lossy", Connections: 5, Seed: 3}, turns: 1, cpu: -1, format: "table"}
-	names, err := o.peers()
-	if err != nil {
+	o, fs := newOptions()
+	fs.Parse(strings.Fields("-stack -peers -workload w6,w10 -mode history,read -connections 5 -turns 1 -cpu -1 -format json"))
+	var b bytes.Buffer
+	if err := o.run(&b); err != nil {
 		t.Fatal(err)
 	}
-	peers, stop, err := start(names, o.workload, o.cpu)
-	if err != nil {
+	if n := strings.Count(b.String(), `"program"`); n != 2*3*3+2*3 {
+		t.Errorf("%d rows in\n%s", n, &b)
+	}
+}
+
+// A workload becomes a capture of as many frames.
+func TestWrite(t *testing.T) {
+	o, fs := newOptions()
+	name := filepath.Join(t.TempDir(), "w1.pcap")
+	fs.Parse([]string{"-workload", "w1", "-payload", "9", "-connections", "3", "-write", name})
+	if err := o.run(os.Stderr); err != nil {
 		t.Fatal(err)
 	}
-	defer stop()
-	if err := takeTurns(peers, o.turns); err != nil {
-		t.Fatal(err)
-	}
-	if r := o.report(peers); len(r.Peers) != 1+len(rivals()) {
-		t.Errorf("the report has %d peers", len(r.Peers))
+	m, err := rx.Load(rx.File(name))
+	if err != nil || m.Len() != 3*16 {
+		t.Errorf("%d frames: %v", m.Len(), err)
 	}
 }

@@ -1,38 +1,44 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"runtime"
 	"slices"
-	"text/tabwriter"
 
 	"github.com/mbox-stack/mbox/perf/internal/measure"
 )
 
 // report is what came out.
 type report struct {
-	Workload    string  `json:"workload"`
-	Connections int     `json:"connections"`
-	Seed        uint64  `json:"seed"`
-	Packets     int     `json:"packets"`
-	Octets      uint64  `json:"octets"`
-	Go          string  `json:"go"`
-	CPU         int     `json:"cpu"` // that all ran on; -1: any
-	Turns       int     `json:"turns"`
-	Peers       []entry `json:"peers"`
+	Go    string `json:"go"`
+	CPU   int    `json:"cpu"` // that all ran on; -1: any
+	Turns int    `json:"turns"`
+	Rows  []row  `json:"rows"`
 }
 
-// entry is a peer's part. Its times are of a packet.
-type entry struct {
-	Name            string  `json:"name"`
-	CPU             spread  `json:"cpu_ns"`
-	Wall            spread  `json:"wall_ns"`
-	GigabitsPerSec  float64 `json:"gbit_per_cpu_s"` // at the median of CPU time
-	AllocsPerPacket float64 `json:"allocs_per_packet"`
-	AllocOctets     float64 `json:"alloc_octets_per_packet"`
-	Times           float64 `json:"times_mbox"` // of the CPU time of mbox, in the median
+// row is what one program took in one figure. Times are CPU times of a packet,
+// in ns.
+type row struct {
+	Section      string  `json:"section"`
+	Workload     string  `json:"workload"`
+	Payload      int     `json:"payload"` // octets of a data segment; -1: the workload's own
+	Mode         string  `json:"mode"`
+	Checksums    string  `json:"checksums"` // verified or off
+	Program      string  `json:"program"`
+	Packets      int     `json:"packets"` // in a turn
+	Octets       uint64  `json:"octets"`  // captured, in a turn
+	CPU          spread  `json:"cpu_ns"`
+	Wall         spread  `json:"wall_ns"`
+	End          float64 `json:"end_ns"`         // to forget the flows; median, as all that follow
+	Gigabits     float64 `json:"gbit_per_cpu_s"` // at the median of CPU time
+	Allocs       float64 `json:"allocs"`         // a packet
+	AllocOctets  float64 `json:"alloc_octets"`   // a packet
+	PeakOctets   uint64  `json:"peak_octets"`    // resident, with the workload; most of all turns
+	Instructions float64 `json:"instructions"`   // a packet, in user mode; 0: not counted
+	Base         string  `json:"base"`           // the program that this one is compared with
+	Times        float64 `json:"times_base"`     // of its CPU time, in the median; against peers, of time and end
+
+	each []float64 // CPU times of the turns
 }
 
 // spread is how a figure is distributed over the turns.
@@ -42,64 +48,69 @@ type spread struct {
 	Most   float64 `json:"most"`
 }
 
-func (o *options) report(peers []*peer) *report {
-	r := &report{Workload: o.workload.Name, Connections: o.workload.Connections, Seed: o.workload.Seed,
-		Packets: peers[0].ready.Frames, Octets: peers[0].ready.Octets, Go: runtime.Version(), CPU: o.cpu, Turns: o.turns}
-	for _, p := range peers {
-		each := func(f func(*measure.Sample) float64) spread { return spreadOf(p.samples, r.Packets, f) }
-		e := entry{Name: p.name,
-			CPU:  each(func(s *measure.Sample) float64 { return float64(s.CPUNs) }),
-			Wall: each(func(s *measure.Sample) float64 { return float64(s.WallNs) }),
-		}
-		if e.CPU.Median == 0 { // the system does not say
-			e.CPU = e.Wall
-		}
-		e.GigabitsPerSec = float64(r.Octets) * 8 / float64(r.Packets) / e.CPU.Median
-		e.AllocsPerPacket = each(func(s *measure.Sample) float64 { return float64(s.Allocs) }).Median
-		e.AllocOctets = each(func(s *measure.Sample) float64 { return float64(s.AllocOctets) }).Median
-		r.Peers = append(r.Peers, e)
+func newReport(o *options) *report {
+	return &report{Go: runtime.Version(), CPU: o.cpu, Turns: o.turns}
+}
+
+// rows returns what the programs of a figure took.
+func (f *figure) rows(peers []*peer) []row {
+	rows := make([]row, len(peers))
+	for i, p := range peers {
+		rows[i] = f.row(p)
 	}
-	for i := range r.Peers {
-		r.Peers[i].Times = r.Peers[i].CPU.Median / r.Peers[0].CPU.Median
+	base := &rows[f.base]
+	for i := range rows {
+		r := &rows[i]
+		r.Base, r.Times = base.Program, r.CPU.Median/base.CPU.Median
+		if f.section == sectionPeers {
+			r.Times = (r.CPU.Median + r.End) / (base.CPU.Median + base.End)
+		}
+	}
+	return rows
+}
+
+func (f *figure) row(p *peer) row {
+	each := func(g func(*measure.Sample) float64) []float64 {
+		var all []float64
+		for i := range p.samples {
+			all = append(all, g(&p.samples[i])/float64(p.ready.Frames))
+		}
+		return all
+	}
+	median := func(g func(*measure.Sample) float64) float64 { return spreadOf(each(g)).Median }
+	r := row{
+		Section: sections[f.section].name, Workload: f.setup.Name, Payload: f.setup.Payload, Mode: f.setup.Mode,
+		Checksums: checksums(&f.setup), Program: p.String(), Packets: p.ready.Frames, Octets: p.ready.Octets,
+		Wall:         spreadOf(each(func(s *measure.Sample) float64 { return float64(s.WallNs) })),
+		End:          median(func(s *measure.Sample) float64 { return float64(s.EndNs) }),
+		Allocs:       median(func(s *measure.Sample) float64 { return float64(s.Allocs) }),
+		AllocOctets:  median(func(s *measure.Sample) float64 { return float64(s.AllocOctets) }),
+		Instructions: median(func(s *measure.Sample) float64 { return float64(s.Instructions) }),
+		each:         each(func(s *measure.Sample) float64 { return float64(s.CPUNs) }),
+	}
+	r.CPU = spreadOf(r.each)
+	if r.CPU.Median == 0 { // the system does not say
+		r.CPU = r.Wall
+	}
+	r.Gigabits = float64(r.Octets) * 8 / float64(r.Packets) / r.CPU.Median
+	for i := range p.samples {
+		r.PeakOctets = max(r.PeakOctets, p.samples[i].PeakOctets)
 	}
 	return r
 }
 
-// spreadOf returns how a figure, divided by the number of packets, is
-// distributed.
-func spreadOf(samples []measure.Sample, packets int, f func(*measure.Sample) float64) spread {
-	var all []float64
-	for i := range samples {
-		all = append(all, f(&samples[i])/float64(packets))
-	}
-	slices.Sort(all)
+// spreadOf returns how a figure is distributed.
+func spreadOf(each []float64) spread {
+	all := slices.Sorted(slices.Values(each))
 	n := len(all)
 	return spread{Least: all[0], Median: (all[n/2] + all[(n-1)/2]) / 2, Most: all[n-1]}
 }
 
-func (r *report) json(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(r)
-}
-
-func (r *report) table(w io.Writer) error {
-	fmt.Fprintf(w, "%s: %d connections, %d packets, %d octets each on average; %d turns on CPU %d, %s\n\n",
-		r.Workload, r.Connections, r.Packets, r.Octets/uint64(r.Packets), r.Turns, r.CPU, r.Go)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(t, "\tCPU ns/packet\tleast\tmost\twall ns/packet\tGbit/s\tallocs/packet\toctets/packet\ttimes mbox\t\n")
-	for _, e := range r.Peers {
-		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.2f\t%.5f\t%.1f\t%.2f\t\n", e.Name, e.CPU.Median, e.CPU.Least, e.CPU.Most,
-			e.Wall.Median, e.GigabitsPerSec, e.AllocsPerPacket, e.AllocOctets, e.Times)
-	}
-	return t.Flush()
-}
-
 // check reports a peer that takes less than so many times what mbox takes.
 func (r *report) check(want float64) error {
-	for _, e := range r.Peers[1:] {
-		if e.Times < want {
-			return fmt.Errorf("%w: %s takes %.2f times the CPU time of mbox, not %.2f", errSlow, e.Name, e.Times, want)
+	for i := range r.Rows {
+		if e := &r.Rows[i]; e.Base == own.name && e.Program != own.name && e.Times < want {
+			return fmt.Errorf("%w: on %s %s takes %.2f times the CPU time of mbox, not %.2f", errSlow, e.Workload, e.Program, e.Times, want)
 		}
 	}
 	return nil

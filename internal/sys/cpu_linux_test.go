@@ -60,3 +60,20 @@ func TestUsageGrows(t *testing.T) {
 	}
 	runtime.KeepAlive(memory)
 }
+
+// Instructions grow where the machine counts them, and are 0 for good where it
+// does not.
+func TestInstructions(t *testing.T) {
+	before := sys.Instructions()
+	sum := 0
+	for i := range 1_000_000 {
+		sum += i
+	}
+	after := sys.Instructions()
+	if before == 0 && after == 0 {
+		t.Skip("this machine does not count instructions")
+	}
+	if after-before < 1_000_000 || sum == 0 {
+		t.Errorf("a million steps are said to take %d instructions", after-before)
+	}
+}

@@ -15,3 +15,6 @@ func CPUTime() (time.Duration, error) { return 0, errors.ErrUnsupported }
 
 // PeakResident is for Linux only: elsewhere it is errors.ErrUnsupported.
 func PeakResident() (uint64, error) { return 0, errors.ErrUnsupported }
+
+// Instructions is for Linux only: elsewhere it is 0.
+func Instructions() uint64 { return 0 }

@@ -35,18 +35,23 @@ type Config struct {
 	Site           uint8         // second octet of the clients' network: merged workloads need their own
 	IPv6           bool
 	Timestamps     bool // RFC 7323 timestamps on every segment
+	Bare           bool // data segments carry no text: they are window updates instead
 }
 
 // Staggered describes connections of 16 segments: three to open, two requests
 // of one segment answered by four each, three to close; every data segment is
-// full. Connections stand at different points of their lives, and no two
-// segments in a row are likely to be of one connection: what is hardest on the
-// caches of a middlebox.
+// full (0 octets: empty). Connections stand at different points of their lives,
+// and no two segments in a row are likely to be of one connection: what is
+// hardest on the caches of a middlebox.
 func Staggered(seed uint64, connections, concurrent, segmentOctets int) Config {
+	bare := segmentOctets == 0
+	if bare {
+		segmentOctets = 1
+	}
 	return Config{
 		Seed: seed, Connections: connections, Concurrent: concurrent, Exchanges: 2,
 		RequestOctets: segmentOctets, ResponseOctets: 4 * segmentOctets, SegmentOctets: segmentOctets,
-		Turn: time.Millisecond, Gap: time.Millisecond,
+		Turn: time.Millisecond, Gap: time.Millisecond, Bare: bare,
 	}
 }
 
@@ -90,6 +95,7 @@ const (
 	windowShift  = 7
 	windowOctets = windowField << windowShift
 	windowSYN    = 64240 // in SYNs, which are never scaled (RFC 7323 §2.2)
+	mssMin       = 536   // announced where segments are shorter (RFC 9293 §3.7.1)
 )
 
 // withDefaults returns c with its zero fields filled in.
@@ -243,8 +249,11 @@ func (s *Connections) appendFrame(dst []byte, l *live) []byte {
 	if p.flags.Has(wire.ACK) {
 		h.Ack = l.iss[peer].Add(p.ack)
 	}
+	if s.config.Bare {
+		h.Wnd += uint16(l.pos % windowField) // what distinguishes a window update from a duplicate acknowledgement
+	}
 	if p.flags.Has(wire.SYN) {
-		h.Wnd, h.MSS, h.WScale = windowSYN, uint16(s.config.SegmentOctets), windowShift
+		h.Wnd, h.MSS, h.WScale = windowSYN, uint16(max(s.config.SegmentOctets, mssMin)), windowShift
 		h.Opts = wire.OptMSS | wire.OptSACKOK | wire.OptWScale
 	}
 	if s.config.Timestamps {
@@ -298,6 +307,9 @@ func (c *Config) endpoints(conn uint64) [2]netip.AddrPort {
 func (s *Connections) Flows() iter.Seq[Flow] {
 	return func(yield func(Flow) bool) {
 		octets := [2]uint64{uint64(s.config.Exchanges * s.config.RequestOctets), uint64(s.config.Exchanges * s.config.ResponseOctets)}
+		if s.config.Bare {
+			octets = [2]uint64{}
+		}
 		for conn := range uint64(s.config.Connections) {
 			ends := s.config.endpoints(conn)
 			f := Flow{Client: ends[wire.ToServer], Server: ends[wire.ToClient], Octets: octets, text: connTexts{s.lib, conn}}

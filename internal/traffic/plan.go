@@ -93,6 +93,12 @@ func (p *planner) control(d wire.Dir, flags wire.Flags) {
 func (p *planner) message(d wire.Dir, octets uint32) {
 	end := p.sent[d] + octets
 	p.pause(p.Turn)
+	if p.Bare {
+		for range (octets + uint32(p.SegmentOctets) - 1) / uint32(p.SegmentOctets) {
+			p.data(planned{dir: d, flags: wire.ACK, seq: p.sent[d]})
+		}
+		return
+	}
 	for p.sent[d] != end {
 		s := planned{dir: d, flags: wire.ACK, seq: p.sent[d], len: min(end-p.sent[d], uint32(p.SegmentOctets))}
 		if p.sent[d] += s.len; p.sent[d] == end {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -28,7 +29,7 @@ func workloads() map[string]Config {
 	awful := Config{Seed: 3, Connections: 5, AckEvery: 1, SegmentOctets: 100, Lost: 0.4, Reordered: 0.5}
 	silent := Config{Seed: 4, Connections: 5, Lost: 0.3, Reordered: 0.3, SegmentOctets: 700}
 	return map[string]Config{
-		"default": {Connections: 10}, "staggered": Staggered(1, 60, 20, 1400), "pages": Pages(2, 20), "bulk": Bulk(3, 2, 100_000),
+		"default": {Connections: 10}, "staggered": Staggered(1, 60, 20, 1400), "bare": Staggered(6, 60, 20, 0), "pages": Pages(2, 20), "bulk": Bulk(3, 2, 100_000),
 		"lossy": Lossy(5, 10), "ipv6": six, "awful": awful, "silent": silent,
 		"tiny": {Seed: 9, Connections: 4, RequestOctets: 1, ResponseOctets: 3, SegmentOctets: 1, Exchanges: 5},
 	}
@@ -137,7 +138,17 @@ func TestAllLate(t *testing.T) {
 // What the figures of the benchmarks stand on: 3 + 10 + 3 segments, full ones,
 // and as many connections open as was asked for.
 func TestStaggeredShape(t *testing.T) {
-	const conns, concurrent, text = 120, 30, 1000
+	for _, text := range []int{0, 1000} {
+		t.Run(fmt.Sprint(text), func(t *testing.T) { checkStaggered(t, text) })
+	}
+}
+
+func checkStaggered(t *testing.T, text int) {
+	const conns, concurrent = 120, 30
+	texts := [2]int{2, 8}
+	if text == 0 {
+		texts = [2]int{}
+	}
 	r := newSlowReader(t)
 	open, most, changes := map[*slowConn]bool{}, 0, 0
 	var last *slowConn
@@ -156,7 +167,7 @@ func TestStaggeredShape(t *testing.T) {
 		t.Errorf("up to %d connections at a time, want %d", most, concurrent)
 	}
 	for _, c := range r.conns {
-		if c.segments != 16 || c.texts != [2]int{2, 8} || len(c.octets[0]) != 2*text || len(c.octets[1]) != 8*text {
+		if c.segments != 16 || c.texts != texts || len(c.octets[0]) != 2*text || len(c.octets[1]) != 8*text {
 			t.Errorf("%v: %d segments, %v with text, %d and %d octets", c.ends, c.segments, c.texts, len(c.octets[0]), len(c.octets[1]))
 		}
 	}

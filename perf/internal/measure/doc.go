@@ -6,11 +6,13 @@
 //	perf ◀──Sample───  peer      one JSON object a line
 //
 // A [Workload] is generated in memory, the same octets in every peer, and says
-// how many octets each side sends. Serve compares that with what the peer has
-// counted in every turn, so nobody is fast by leaving something out.
+// how many flows there are and how many octets each side sends. Serve compares
+// that with what the peer has counted in every turn, so nobody is fast by leaving
+// something out.
 //
-// What is timed is a whole run: making tables and pools, all packets, the end.
-// The collector has run before it, and what it does during the turn counts.
+// What is timed is a run through all frames, from an empty table whose memory is
+// there: a first turn does not count. Forgetting the flows afterwards is timed
+// apart. The collector has run before, and what it does during the turn counts.
 //
 // # Traps
 //

@@ -11,61 +11,103 @@ import (
 	"github.com/mbox-stack/mbox/rx"
 )
 
+// fake is a peer that has its results told.
+type fake struct {
+	turn    int
+	results []Result
+	err     error // of the last turn
+	frames  int   // of the latest turn
+	lastNs  int64
+	t       *testing.T
+}
+
+func (f *fake) Run(src *Player) error {
+	f.frames = 0
+	return src.Each(func(frame *rx.Frame) error {
+		if frame.Timestamp < f.lastNs {
+			f.t.Errorf("turn %d goes back in time", f.turn)
+		}
+		f.lastNs = frame.Timestamp
+		f.frames++
+		return nil
+	})
+}
+
+func (f *fake) End(after int64) (Result, error) {
+	if after <= f.lastNs {
+		f.t.Errorf("turn %d ends before its last frame", f.turn)
+	}
+	f.lastNs = after
+	f.turn++
+	if f.turn == len(f.results) {
+		return Result{}, f.err
+	}
+	return f.results[f.turn], nil
+}
+
 // A peer is ready with the workload, and then answers once for each time it is
 // asked: with an error where it has not counted what the workload holds.
 func TestServe(t *testing.T) {
-	w := Workload{Name: "staggered", Connections: 20, Seed: 1}
-	l, err := w.Load()
+	s := Setup{Workload: Workload{Name: "w1", Payload: 1400, Connections: 10_000, Seed: 1}, Mode: Read}
+	l, err := s.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Totals{20 * 2 * 1400, 20 * 8 * 1400}); l.Text != want || len(l.Frames) != 20*16 {
-		t.Fatalf("%d frames with %v octets of text, want %d with %v", len(l.Frames), l.Text, 20*16, want)
+	if want := (Totals{10_000 * 2 * 1400, 10_000 * 8 * 1400}); l.Text != want || len(l.Frames) != 160_000 || l.Flows != 10_000 {
+		t.Fatalf("%d frames with %v octets of text, want 160000 with %v", len(l.Frames), l.Text, want)
 	}
-	answers := []struct {
-		text Totals
-		err  error
-		want string
-	}{{l.Text, nil, ""}, {Totals{1, 2}, nil, "counted 1 and 2 octets"}, {l.Text, io.ErrUnexpectedEOF, "unexpected EOF"}}
-	turns := 0
+	good := Result{Flows: 10_000, Text: l.Text}
+	f := &fake{t: t, err: io.ErrUnexpectedEOF, results: []Result{{}, good, good,
+		{Text: Totals{1, 2}}, {Flows: 3, Text: l.Text}, {Unordered: true}}}
+	wants := []string{"", "counted 1 and 2 octets", "saw 3 flows", "", "unexpected EOF"}
 	var out bytes.Buffer
-	err = serve(strings.NewReader(strings.Repeat(Ask, len(answers))), &out, w, func(frames []rx.Frame) (Totals, error) {
-		if len(frames) != len(l.Frames) {
-			t.Errorf("a turn gets %d frames", len(frames))
-		}
-		turns++
-		return answers[turns-1].text, answers[turns-1].err
-	})
+	err = serve(strings.NewReader(strings.Repeat(Ask, len(wants))), &out, s, func(Setup) (Peer, error) { return f, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
 	said := json.NewDecoder(&out)
 	var ready Ready
-	if err := said.Decode(&ready); err != nil || ready != (Ready{len(l.Frames), l.Octets}) {
+	if err := said.Decode(&ready); err != nil || ready != (Ready{len(l.Frames), l.Octets}) || f.frames != len(l.Frames) {
 		t.Errorf("ready: %+v, %v", ready, err)
 	}
-	for _, a := range answers {
+	for _, want := range wants {
 		var s Sample
 		if err := said.Decode(&s); err != nil {
 			t.Fatal(err)
 		}
-		if s.WallNs <= 0 || !strings.Contains(s.Error, a.want) || a.want == "" && s.Error != "" {
-			t.Errorf("%+v, want the error %q", s, a.want)
+		if s.WallNs <= 0 || !strings.Contains(s.Error, want) || want == "" && s.Error != "" {
+			t.Errorf("%+v, want the error %q", s, want)
 		}
 	}
 }
 
-// Every workload can be made.
+// Every workload can be made, and says how many flows it has.
 func TestWorkloads(t *testing.T) {
 	for _, k := range kinds {
-		l, err := Workload{Name: k.name, Connections: 3, Seed: 1}.Load()
-		if err != nil || len(l.Frames) == 0 || l.Text[0] == 0 || l.Text[1] == 0 {
+		w := Workload{Name: k.name, Payload: -1, Connections: 3, Seed: 1}
+		l, err := w.Load()
+		if err != nil || l.Text[0] == 0 || l.Text[1] == 0 || l.Flows != uint64(3+3*k.flood) || w.Open() != int(l.Flows) {
 			t.Errorf("%s: %v", k.name, err)
 		}
 	}
-	for _, w := range []Workload{{Name: "novel", Connections: 1}, {Name: "pages", Connections: -1}} {
+	for _, w := range []Workload{{Name: "novel", Connections: 1}, {Name: "w4", Connections: -1}} {
 		if _, err := w.Load(); !errors.Is(err, ErrWorkload) {
 			t.Errorf("%+v: %v", w, err)
 		}
+	}
+	if _, err := (Workload{Name: "w1", Connections: 1}).Load(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Reading is of every octet: changing any one changes the sum.
+func TestSum(t *testing.T) {
+	b := make([]byte, 79)
+	for i := range b {
+		b[i] = 1
+		if Sum(b) == 0 {
+			t.Errorf("octet %d is not read", i)
+		}
+		b[i] = 0
 	}
 }

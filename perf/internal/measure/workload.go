@@ -3,7 +3,9 @@ package measure
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/mbox-stack/mbox/internal/traffic"
 	"github.com/mbox-stack/mbox/rx"
@@ -13,67 +15,167 @@ import (
 // ErrWorkload is wrapped by every error about a workload.
 var ErrWorkload = errors.New("measure: bad workload")
 
-// Workload describes connections whose octets are known.
+// Workload describes traffic whose octets are known. The zero value of a field
+// but Name stands for what the workload is defined with.
 type Workload struct {
 	Name        string // one of Names
+	Payload     int    // octets of a data segment; -1: the workload's own
 	Connections int
 	Seed        uint64
 }
 
-// kinds are the workloads there are.
-var kinds = []struct {
-	name, says string
-	config     func(seed uint64, connections int) traffic.Config
-}{
-	{"staggered", "HTTP-like, 16 segments a connection, 1,400 octets of text, 1,000 connections at a time",
-		func(seed uint64, n int) traffic.Config { return traffic.Staggered(seed, n, concurrent, 1400) }},
-	{"staggered-64", "the same with 64 octets of text",
-		func(seed uint64, n int) traffic.Config { return traffic.Staggered(seed, n, concurrent, 64) }},
-	{"pages", "web pages of 8 KiB with acknowledgements and timestamps", traffic.Pages},
-	{"lossy", "web pages of 64 KiB, one segment in 20 out of order, one in 100 sent twice", traffic.Lossy},
+// kind is a workload there is.
+type kind struct {
+	name, says  string
+	connections int   // in all
+	payloads    []int // to measure with; the first is the default
+	config      func(seed uint64, connections, payload int) traffic.Config
+	flood       int // SYNs of a flood beside it, for each connection
 }
 
-// concurrent is how many connections are open at a time: their records together
-// do not fit a core's own caches.
+// concurrent is how many connections of W1 are open at a time, and how many
+// there are unless more are asked for: their frames fit a last-level cache, so
+// that what is measured is following them and not fetching them.
 const concurrent = 1000
 
-// Names returns the names of the workloads, and what each is like.
-func Names() string {
+// manyConcurrent is how many connections of W2 are open at a time: neither
+// their records nor an index of them fit a core's own caches.
+const manyConcurrent = 50_000
+
+func staggered(concurrent int) func(uint64, int, int) traffic.Config {
+	return func(seed uint64, n, payload int) traffic.Config {
+		return traffic.Staggered(seed, n, concurrent, payload)
+	}
+}
+
+func pages(seed uint64, n, _ int) traffic.Config { return traffic.Pages(seed, n) }
+
+var kinds = []kind{
+	{name: "w1", says: "1,000 connections at a time, 16 segments each (3 + 10 + 3)", connections: concurrent,
+		payloads: []int{512, 0, 1400}, config: staggered(concurrent)},
+	{name: "w2", says: "50,000 connections at a time, else as w1", connections: manyConcurrent,
+		payloads: []int{64}, config: staggered(manyConcurrent)},
+	{name: "w4", says: "web pages of 8 KiB, a connection for each request", connections: 20_000, config: pages},
+	{name: "w5", says: "downloads of 4 MiB, all at the same time", connections: 40,
+		config: func(seed uint64, n, _ int) traffic.Config { return traffic.Bulk(seed, n, 4<<20) }},
+	{name: "w6", says: "web pages of 64 KiB, 5 % of segments out of order, 1 % lost and sent again", connections: 3000,
+		config: func(seed uint64, n, _ int) traffic.Config { return traffic.Lossy(seed, n) }},
+	{name: "w7", says: "w4 beside a flood of SYNs", connections: 10_000, config: pages, flood: 10},
+	{name: "w8", says: "w1 over IPv6", connections: 10_000, payloads: []int{512},
+		config: func(seed uint64, n, payload int) traffic.Config {
+			c := traffic.Staggered(seed, n, concurrent, payload)
+			c.IPv6 = true
+			return c
+		}},
+	{name: "w9", says: "w1 with 64 user-defined events on OnPacket, one in 32 of them true", connections: concurrent,
+		payloads: []int{512}, config: staggered(concurrent)},
+	{name: "w10", says: "w1 with two handlers registered and one removed on each flow", connections: concurrent,
+		payloads: []int{512}, config: staggered(concurrent)},
+	{name: "w10-static", says: "w1 with the handlers of w10 registered for all flows", connections: concurrent,
+		payloads: []int{512}, config: staggered(concurrent)},
+}
+
+// Names returns the names of the workloads.
+func Names() (names []string) {
+	for i := range kinds {
+		names = append(names, kinds[i].name)
+	}
+	return names
+}
+
+// Describe returns a line for each workload.
+func Describe() string {
 	var b strings.Builder
-	for _, k := range kinds {
-		fmt.Fprintf(&b, "  %-13s %s\n", k.name, k.says)
+	for i := range kinds {
+		fmt.Fprintf(&b, "  %-11s %s\n", kinds[i].name, kinds[i].says)
 	}
 	return b.String()
 }
+
+// Payloads returns the payloads that a workload is to be measured with, the
+// usual one first: -1 alone where it has its own.
+func Payloads(name string) []int {
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })
+	if i < 0 || kinds[i].payloads == nil {
+		return []int{-1}
+	}
+	return kinds[i].payloads
+}
+
+// withDefaults returns w with its zero fields filled in, and its kind.
+func (w Workload) withDefaults() (Workload, *kind, error) {
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == w.Name })
+	if i < 0 {
+		return w, nil, fmt.Errorf("%w: there is no %q, only\n%s", ErrWorkload, w.Name, Describe())
+	}
+	k := &kinds[i]
+	if w.Connections == 0 {
+		w.Connections = k.connections
+	}
+	if w.Payload < 0 && k.payloads != nil {
+		w.Payload = k.payloads[0]
+	}
+	return w, k, nil
+}
+
+// Open returns how many flows are open at a time, at most.
+func (w Workload) Open() int {
+	w, k, err := w.withDefaults()
+	if err != nil {
+		return 0
+	}
+	atATime := k.config(w.Seed, w.Connections, w.Payload).Concurrent
+	if atATime == 0 {
+		atATime = concurrent // what traffic takes
+	}
+	return min(atATime, w.Connections) + w.Connections*k.flood
+}
+
+// Stream returns the workload as a stream of frames, and its connections.
+func (w Workload) Stream() (traffic.Stream, *traffic.Connections, error) {
+	w, k, err := w.withDefaults()
+	if err != nil {
+		return nil, nil, err
+	}
+	conns, err := traffic.NewConnections(k.config(w.Seed, w.Connections, w.Payload))
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrWorkload, err)
+	}
+	if k.flood == 0 {
+		return conns, conns, nil
+	}
+	flood, err := traffic.NewFlood(traffic.FloodConfig{
+		Seed: w.Seed, Frames: uint64(w.Connections * k.flood), Gap: floodGap})
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrWorkload, err)
+	}
+	return traffic.Merge(conns, flood), conns, nil
+}
+
+// floodGap is the time between SYNs of a flood: it lasts about as long as the
+// connections beside it.
+const floodGap = 3 * time.Microsecond
 
 // Load is a workload in memory.
 type Load struct {
 	Frames []rx.Frame
 	Octets uint64 // captured, of all frames
 	Text   Totals // what a faithful reader gets out of them
+	Flows  uint64 // that they begin
 }
 
 // Totals counts the octets of streams, by the direction they travel in.
 type Totals [2]uint64
 
-// Load generates the workload.
-func (w Workload) Load() (*Load, error) {
-	for _, k := range kinds {
-		if k.name == w.Name {
-			return load(k.config(w.Seed, w.Connections))
-		}
-	}
-	return nil, fmt.Errorf("%w: there is no %q, only\n%s", ErrWorkload, w.Name, Names())
-}
-
-// arenaOctets is how much memory load takes at once: huge pages where the
+// arenaOctets is how much memory Load takes at once: huge pages where the
 // kernel has them, so that what is measured is not how it maps memory.
 const arenaOctets = 64 << 20
 
-func load(c traffic.Config) (*Load, error) {
-	s, err := traffic.NewConnections(c)
+// Load generates the workload into memory.
+func (w Workload) Load() (*Load, error) {
+	s, conns, err := w.Stream()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrWorkload, err)
+		return nil, err
 	}
 	l := new(Load)
 	var arena []byte
@@ -87,10 +189,13 @@ func load(c traffic.Config) (*Load, error) {
 		l.Frames = append(l.Frames, rx.Frame{Data: data, Timestamp: ns, WireLen: uint32(len(data)), Link: wire.LinkEthernet})
 		l.Octets += uint64(len(data))
 	}
-	for f := range s.Flows() {
+	for f := range conns.Flows() {
+		l.Flows++
 		for d := range l.Text {
 			l.Text[d] += f.Octets[d]
 		}
 	}
-	return l, nil
+	w, k, err := w.withDefaults()
+	l.Flows += uint64(w.Connections * k.flood)
+	return l, err
 }

@@ -1,28 +1,129 @@
 // Mbox is the peer that mbox itself is: a whole stack of one shard, from memory,
-// with a handler on OnNewData.
+// that runs through all turns. What its handlers do is the mode's, and the
+// workload's own (see handlers.go).
 package main
 
 import (
 	"context"
+	"errors"
+	"io"
 
 	"github.com/mbox-stack/mbox"
 	"github.com/mbox-stack/mbox/perf/internal/measure"
 	"github.com/mbox-stack/mbox/rx"
 )
 
-func main() { measure.Serve(turn) }
+func main() { measure.Serve(open) }
 
-func turn(frames []rx.Frame) (text measure.Totals, err error) {
-	stack, err := mbox.New(mbox.Config{Shards: 1, Checksums: mbox.ChecksumsOff})
-	if err != nil {
-		return text, err
-	}
-	sock := stack.Monitor(mbox.Stream)
-	err = sock.Handle(mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) {
-		text[c.Side()] += uint64(len(c.Payload()))
-	})
-	if err != nil {
-		return text, err
-	}
-	return text, stack.Run(context.Background(), rx.NewMemory(frames...))
+// peer is a stack under way.
+type peer struct {
+	stack  *mbox.Stack
+	relay  *relay
+	ended  chan error // what Run has returned
+	counts counts
+	flows  uint64 // begun before this turn
 }
+
+func open(s measure.Setup) (measure.Peer, error) {
+	cfg := mbox.Config{Shards: 1, Checksums: mbox.ChecksumsOff}
+	if s.Verify {
+		cfg.Checksums = mbox.ChecksumsVerify
+	}
+	if s.Mode == measure.History {
+		cfg.History = measure.HistoryOctets
+	}
+	stack, err := mbox.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	p := &peer{stack: stack, relay: newRelay(), ended: make(chan error, 1)}
+	if err := p.handle(&s); err != nil {
+		return nil, err
+	}
+	go func() { p.ended <- stack.Run(context.Background(), p.relay) }()
+	return p, nil
+}
+
+// Run implements measure.Peer.
+func (p *peer) Run(src *measure.Player) error {
+	p.counts = counts{}
+	p.relay.turns <- src
+	return p.wait()
+}
+
+// wait waits for the relay.
+func (p *peer) wait() error {
+	select {
+	case <-p.relay.done:
+		return nil
+	case err := <-p.ended:
+		return errors.Join(errors.New("the stack has ended"), err)
+	}
+}
+
+// End implements measure.Peer.
+func (p *peer) End(after int64) (measure.Result, error) {
+	st := mbox.Stats{}
+	for first := true; first || st.Total().Live > 0; first = false {
+		p.relay.clock = after
+		p.relay.turns <- nil
+		if err := p.wait(); err != nil {
+			return measure.Result{}, err
+		}
+		st = p.stack.Stats()
+	}
+	sum := st.Total()
+	r := measure.Result{Flows: sum.Flows - p.flows, Text: p.counts.text}
+	p.flows = sum.Flows
+	if tracked := sum.Fates[0]; tracked != sum.Frames || !st.Balanced() {
+		return r, errors.New("not every frame was tracked")
+	}
+	return r, p.counts.check()
+}
+
+// relay is the source of the stack: it plays what Run is given, and then says
+// what time it is.
+type relay struct {
+	turns chan *measure.Player // nil: time passes until clock
+	done  chan struct{}
+	clock int64           // ns; the sender of a turn writes it before
+	src   *measure.Player // nil: between turns
+	ticks int             // still to come
+}
+
+// ticksMany is how often the stack is told of the time: more often than it takes
+// for its counters to be published.
+const ticksMany = 64
+
+func newRelay() *relay {
+	return &relay{turns: make(chan *measure.Player), done: make(chan struct{})}
+}
+
+// Next implements rx.Source.
+func (r *relay) Next(c *rx.Chunk) error {
+	for {
+		switch {
+		case r.src != nil:
+			err := r.src.Next(c)
+			if err != io.EOF {
+				return err
+			}
+			r.src.Drain()
+			r.src = nil
+			r.done <- struct{}{}
+		case r.ticks > 0:
+			if r.ticks--; r.ticks > 0 {
+				r.clock++
+				*c = rx.Chunk{Clock: r.clock}
+				return nil
+			}
+			r.done <- struct{}{}
+		}
+		if r.src = <-r.turns; r.src == nil {
+			r.ticks = ticksMany
+		}
+	}
+}
+
+// Close implements rx.Source.
+func (r *relay) Close() error { return nil }

@@ -14,39 +14,54 @@ import (
 	"github.com/mbox-stack/mbox/rx"
 )
 
-func main() { measure.Serve(turn) }
+func main() { measure.Serve(open) }
 
-func turn(frames []rx.Frame) (measure.Totals, error) {
-	var (
-		total   measure.Totals
-		eth     layers.Ethernet
-		ip4     layers.IPv4
-		ip6     layers.IPv6
-		tcp     layers.TCP
-		payload gopacket.Payload
-		decoded []gopacket.LayerType
-		ac      context
-	)
-	parser := gopacket.NewDecodingLayerParser(layers.LayerTypeEthernet)
-	parser.SetDecodingLayerContainer(gopacket.DecodingLayerArray(nil))
-	for _, l := range []gopacket.DecodingLayer{&eth, &ip4, &ip6, &tcp, &payload} {
-		parser.AddDecodingLayer(l)
+// peer is an assembler with its decoder.
+type peer struct {
+	total     measure.Totals
+	eth       layers.Ethernet
+	ip4       layers.IPv4
+	ip6       layers.IPv6
+	tcp       layers.TCP
+	payload   gopacket.Payload
+	decoded   []gopacket.LayerType
+	parser    *gopacket.DecodingLayerParser
+	assembler *reassembly.Assembler
+	ac        context
+}
+
+func open(measure.Setup) (measure.Peer, error) {
+	p := &peer{parser: gopacket.NewDecodingLayerParser(layers.LayerTypeEthernet)}
+	p.parser.SetDecodingLayerContainer(gopacket.DecodingLayerArray(nil))
+	for _, l := range []gopacket.DecodingLayer{&p.eth, &p.ip4, &p.ip6, &p.tcp, &p.payload} {
+		p.parser.AddDecodingLayer(l)
 	}
-	assembler := reassembly.NewAssembler(reassembly.NewStreamPool(factory{&total}))
-	for i := range frames {
-		f := &frames[i]
-		if err := parser.DecodeLayers(f.Data, &decoded); err != nil {
-			return total, err
-		}
-		ac.info = gopacket.CaptureInfo{Timestamp: time.Unix(0, f.Timestamp), CaptureLength: len(f.Data), Length: int(f.WireLen)}
-		flow := ip4.NetworkFlow()
-		if decoded[1] == layers.LayerTypeIPv6 {
-			flow = ip6.NetworkFlow()
-		}
-		assembler.AssembleWithContext(flow, &tcp, &ac)
+	p.assembler = reassembly.NewAssembler(reassembly.NewStreamPool(factory{p}))
+	return p, nil
+}
+
+// Run implements measure.Peer.
+func (p *peer) Run(src *measure.Player) error { return src.Each(p.frame) }
+
+func (p *peer) frame(f *rx.Frame) error {
+	if err := p.parser.DecodeLayers(f.Data, &p.decoded); err != nil {
+		return err
 	}
-	assembler.FlushAll()
-	return total, nil
+	p.ac.info = gopacket.CaptureInfo{Timestamp: time.Unix(0, f.Timestamp), CaptureLength: len(f.Data), Length: int(f.WireLen)}
+	flow := p.ip4.NetworkFlow()
+	if p.decoded[1] == layers.LayerTypeIPv6 {
+		flow = p.ip6.NetworkFlow()
+	}
+	p.assembler.AssembleWithContext(flow, &p.tcp, &p.ac)
+	return nil
+}
+
+// End implements measure.Peer.
+func (p *peer) End(int64) (measure.Result, error) {
+	p.assembler.FlushAll()
+	r := measure.Result{Text: p.total}
+	p.total = measure.Totals{}
+	return r, nil
 }
 
 // context is what reassembly is told of a packet.
@@ -55,8 +70,8 @@ type context struct{ info gopacket.CaptureInfo }
 // GetCaptureInfo implements reassembly.AssemblerContext.
 func (c *context) GetCaptureInfo() gopacket.CaptureInfo { return c.info }
 
-// factory makes the streams of a turn.
-type factory struct{ total *measure.Totals }
+// factory makes streams.
+type factory struct{ *peer }
 
 // New implements reassembly.StreamFactory.
 func (f factory) New(_, _ gopacket.Flow, _ *layers.TCP, _ reassembly.AssemblerContext) reassembly.Stream {
@@ -64,7 +79,7 @@ func (f factory) New(_, _ gopacket.Flow, _ *layers.TCP, _ reassembly.AssemblerCo
 }
 
 // stream counts the octets of a connection.
-type stream struct{ total *measure.Totals }
+type stream struct{ *peer }
 
 // Accept implements reassembly.Stream.
 func (stream) Accept(*layers.TCP, gopacket.CaptureInfo, reassembly.TCPFlowDirection, reassembly.Sequence, *bool, reassembly.AssemblerContext) bool {
@@ -75,11 +90,11 @@ func (stream) Accept(*layers.TCP, gopacket.CaptureInfo, reassembly.TCPFlowDirect
 func (s stream) ReassembledSG(sg reassembly.ScatterGather, _ reassembly.AssemblerContext) {
 	dir, _, _, _ := sg.Info()
 	length, _ := sg.Lengths()
-	if dir == reassembly.TCPDirClientToServer {
-		s.total[0] += uint64(length)
-	} else {
-		s.total[1] += uint64(length)
+	side := 0
+	if dir == reassembly.TCPDirServerToClient {
+		side = 1
 	}
+	s.total[side] += uint64(length)
 }
 
 // ReassemblyComplete implements reassembly.Stream.

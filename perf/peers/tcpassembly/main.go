@@ -14,44 +14,58 @@ import (
 	"github.com/mbox-stack/mbox/rx"
 )
 
-func main() { measure.Serve(turn) }
-
 // serverPort is what the servers of all workloads listen on.
 const serverPort = 80
 
-func turn(frames []rx.Frame) (measure.Totals, error) {
-	var (
-		total   measure.Totals
-		eth     layers.Ethernet
-		ip4     layers.IPv4
-		ip6     layers.IPv6
-		tcp     layers.TCP
-		payload gopacket.Payload
-		decoded []gopacket.LayerType
-	)
-	parser := gopacket.NewDecodingLayerParser(layers.LayerTypeEthernet)
-	parser.SetDecodingLayerContainer(gopacket.DecodingLayerArray(nil))
-	for _, l := range []gopacket.DecodingLayer{&eth, &ip4, &ip6, &tcp, &payload} {
-		parser.AddDecodingLayer(l)
-	}
-	server := layers.NewTCPPortEndpoint(serverPort)
-	assembler := tcpassembly.NewAssembler(tcpassembly.NewStreamPool(factory{&total, server}))
-	for i := range frames {
-		f := &frames[i]
-		if err := parser.DecodeLayers(f.Data, &decoded); err != nil {
-			return total, err
-		}
-		flow := ip4.NetworkFlow()
-		if decoded[1] == layers.LayerTypeIPv6 {
-			flow = ip6.NetworkFlow()
-		}
-		assembler.AssembleWithTimestamp(flow, &tcp, time.Unix(0, f.Timestamp))
-	}
-	assembler.FlushAll()
-	return total, nil
+func main() { measure.Serve(open) }
+
+// peer is an assembler with its decoder.
+type peer struct {
+	total     measure.Totals
+	eth       layers.Ethernet
+	ip4       layers.IPv4
+	ip6       layers.IPv6
+	tcp       layers.TCP
+	payload   gopacket.Payload
+	decoded   []gopacket.LayerType
+	parser    *gopacket.DecodingLayerParser
+	assembler *tcpassembly.Assembler
 }
 
-// factory makes the streams of a turn.
+func open(measure.Setup) (measure.Peer, error) {
+	p := &peer{parser: gopacket.NewDecodingLayerParser(layers.LayerTypeEthernet)}
+	p.parser.SetDecodingLayerContainer(gopacket.DecodingLayerArray(nil))
+	for _, l := range []gopacket.DecodingLayer{&p.eth, &p.ip4, &p.ip6, &p.tcp, &p.payload} {
+		p.parser.AddDecodingLayer(l)
+	}
+	p.assembler = tcpassembly.NewAssembler(tcpassembly.NewStreamPool(factory{&p.total, layers.NewTCPPortEndpoint(serverPort)}))
+	return p, nil
+}
+
+// Run implements measure.Peer.
+func (p *peer) Run(src *measure.Player) error { return src.Each(p.frame) }
+
+func (p *peer) frame(f *rx.Frame) error {
+	if err := p.parser.DecodeLayers(f.Data, &p.decoded); err != nil {
+		return err
+	}
+	flow := p.ip4.NetworkFlow()
+	if p.decoded[1] == layers.LayerTypeIPv6 {
+		flow = p.ip6.NetworkFlow()
+	}
+	p.assembler.AssembleWithTimestamp(flow, &p.tcp, time.Unix(0, f.Timestamp))
+	return nil
+}
+
+// End implements measure.Peer.
+func (p *peer) End(int64) (measure.Result, error) {
+	p.assembler.FlushAll()
+	r := measure.Result{Text: p.total}
+	p.total = measure.Totals{}
+	return r, nil
+}
+
+// factory makes streams.
 type factory struct {
 	total  *measure.Totals
 	server gopacket.Endpoint
