@@ -1,0 +1,166 @@
+package rx
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/wire"
+)
+
+// ringSocket is a packet socket with its ring, bound to one interface as it is
+// now: when that comes back under another index, another one takes its place.
+//
+// The memory stays mapped until the ring has given the socket up and the last
+// lent block has come back.
+type ringSocket struct {
+	fd     int
+	index  int // of the interface; 0: any
+	mem    []byte
+	blocks []ringBlock
+	refs   atomic.Int32 // the ring's, and one for each lent block
+	next   int          // the block that is read next, or is being read
+	off    uint32       // of the next frame in it; valid iff left > 0
+	left   uint32       // frames of it that have not been cut
+
+	hardware uint16 // of the frame before
+	link     wire.LinkType
+}
+
+// ringBlock is a block of the ring. Its status word is the kernel's and ours:
+// whoever it names owns the rest.
+type ringBlock struct {
+	mem  []byte
+	head *unix.TpacketHdrV1
+	lent *buffers.Block
+	out  atomic.Bool // it is lent
+}
+
+// The places of a block and a frame (linux/if_packet.h).
+const (
+	blockHeadAt = 8  // struct tpacket_hdr_v1 in struct tpacket_block_desc
+	linkAddrAt  = 48 // struct sockaddr_ll behind struct tpacket3_hdr
+)
+
+// divide makes the blocks of the mapped memory. waker is told of each block that
+// comes back.
+func (s *ringSocket) divide(octets int, waker *napper) {
+	s.blocks = make([]ringBlock, len(s.mem)/octets)
+	for i := range s.blocks {
+		b := &s.blocks[i]
+		b.mem = s.mem[i*octets : (i+1)*octets : (i+1)*octets]
+		b.head = (*unix.TpacketHdrV1)(unsafe.Pointer(&b.mem[blockHeadAt]))
+		b.lent = buffers.NewBlock(b.mem, func(*buffers.Block) { s.giveBack(b, waker) })
+	}
+}
+
+// giveBack returns a block to the kernel. It runs on the goroutine that released
+// the block.
+func (s *ringSocket) giveBack(b *ringBlock, waker *napper) {
+	atomic.StoreUint32(&b.head.Block_status, unix.TP_STATUS_KERNEL)
+	b.out.Store(false)
+	s.unref()
+	waker.nudge()
+}
+
+// ready reports whether there are frames to be cut.
+func (s *ringSocket) ready() bool {
+	if s.left > 0 {
+		return true
+	}
+	b := &s.blocks[s.next]
+	return !b.out.Load() && atomic.LoadUint32(&b.head.Block_status)&unix.TP_STATUS_USER != 0
+}
+
+// cut appends frames of the block that is ready to r.frames, as many as fit, and
+// returns the block with a reference for them.
+func (s *ringSocket) cut(r *Ring) *buffers.Block {
+	b := &s.blocks[s.next]
+	if s.left == 0 {
+		b.out.Store(true)
+		s.refs.Add(1)
+		b.lent.Retain() // the ring's own, until all of it is cut
+		s.off, s.left = b.head.Offset_to_first_pkt, b.head.Num_pkts
+		if b.head.Block_status&unix.TP_STATUS_LOSING != 0 {
+			r.tally.losing.Add(1)
+			r.tally.read() // which ends it
+		}
+	}
+	b.lent.Retain()
+	for s.left > 0 && len(r.frames) < cap(r.frames) {
+		h := (*unix.Tpacket3Hdr)(unsafe.Pointer(&b.mem[s.off]))
+		s.frame(r, b.mem[s.off:], h)
+		s.off += h.Next_offset
+		s.left--
+	}
+	if s.left == 0 {
+		s.next = (s.next + 1) % len(s.blocks)
+		b.lent.Release()
+	}
+	return b.lent
+}
+
+// frame appends a frame to r.frames. mem begins with its header h.
+func (s *ringSocket) frame(r *Ring, mem []byte, h *unix.Tpacket3Hdr) {
+	addr := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&mem[linkAddrAt]))
+	if addr.Hatype != s.hardware {
+		s.hardware, s.link = addr.Hatype, linkOf(addr.Hatype)
+	}
+	if addr.Pkttype == unix.PACKET_OUTGOING && addr.Hatype == unix.ARPHRD_LOOPBACK {
+		r.tally.loopbacks.Add(1)
+		return
+	}
+	if h.Snaplen < h.Len {
+		r.tally.truncated.Add(1)
+	}
+	from, octets := uint32(h.Mac), h.Len
+	if h.Status&unix.TP_STATUS_VLAN_VALID != 0 && s.link == wire.LinkEthernet && h.Snaplen >= 12 {
+		retag(mem, h)
+		from, octets = from-vlanTagLen, octets+vlanTagLen
+	}
+	end := uint32(h.Mac) + h.Snaplen
+	r.frames = r.frames[:len(r.frames)+1]
+	f := &r.frames[len(r.frames)-1]
+	f.Data = mem[from:end:end]
+	f.Timestamp = int64(h.Sec)*second + int64(h.Nsec)
+	f.WireLen = octets
+	f.Link = s.link
+	f.ChecksumOffloaded = h.Status&unix.TP_STATUS_CSUMNOTREADY != 0
+}
+
+// vlanTagLen is how much longer a frame is with the tag that the kernel took
+// out. PACKET_RESERVE leaves room for it ahead of the frame.
+const vlanTagLen = 4
+
+// retag puts the outer VLAN tag back where it was on the wire: the addresses
+// move ahead, and the tag takes their place.
+func retag(mem []byte, h *unix.Tpacket3Hdr) {
+	const addresses = 12
+	tpid := h.Hv1.Vlan_tpid
+	if h.Status&unix.TP_STATUS_VLAN_TPID_VALID == 0 {
+		tpid = unix.ETH_P_8021Q
+	}
+	frame := mem[h.Mac-vlanTagLen:]
+	copy(frame[:addresses], frame[vlanTagLen:])
+	frame[12], frame[13] = byte(tpid>>8), byte(tpid)
+	frame[14], frame[15] = byte(h.Hv1.Vlan_tci>>8), byte(h.Hv1.Vlan_tci)
+}
+
+// lentBlocks returns how many blocks are out.
+func (s *ringSocket) lentBlocks() (n uint64) {
+	for i := range s.blocks {
+		if s.blocks[i].out.Load() {
+			n++
+		}
+	}
+	return n
+}
+
+// unref drops a reference to the memory; the last one unmaps it.
+func (s *ringSocket) unref() {
+	if s.refs.Add(-1) == 0 {
+		unix.Munmap(s.mem)
+	}
+}

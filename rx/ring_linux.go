@@ -1,0 +1,229 @@
+package rx
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mbox-stack/mbox/wire"
+)
+
+var pageOctets = os.Getpagesize()
+
+const (
+	// ringBlocksMin: one block that the kernel fills, one that is read, and one
+	// that waits for a slow shard.
+	ringBlocksMin = 3
+
+	// idleAfter is how long Next waits for frames before it returns with the time
+	// alone: what timers on a silent line are late by, at most.
+	idleAfter = 100 * time.Millisecond
+
+	// napFor is how long Next sleeps when the kernel says that there are frames
+	// and means those that are lent already. The release of a block ends it early.
+	napFor = time.Millisecond
+
+	// lookEvery is how often a ring looks after its interface.
+	lookEvery = time.Second
+)
+
+// Ring is a source of the frames of a network interface: a ring of blocks that
+// the kernel fills (PACKET_RX_RING, TPACKETv3), read without copying.
+//
+// One goroutine calls Next; all other methods may be called at any time, from
+// any goroutine.
+type Ring struct {
+	cfg   RingConfig
+	group *ringGroup
+	index int // of the group
+
+	closed atomic.Bool
+	napper napper
+
+	mu      sync.Mutex   // held by Next; Close waits for it
+	sock    *ringSocket  // nil before the first Next, while the interface is away, and after Close
+	opened  bool         // sock has been set once
+	frames  []Frame      // of the chunk at hand, lent until the next call of Next
+	link    link         // the interface
+	looked  time.Time    // when lookAfter looked
+	refused error        // of the last resume
+	at      atomic.Int64 // index of the interface that sock is bound to, -1 for none
+
+	tally tally
+}
+
+// ringGroup is what the rings of one OpenRings share.
+type ringGroup struct {
+	rings []*Ring
+	mu    sync.Mutex
+	id    uint16 // fanout group
+}
+
+// turnOf reports whether a ring may open its socket on the interface with an
+// index: the one before it has.
+func (g *ringGroup) turnOf(r *Ring, index int) bool {
+	if r.index == 0 {
+		return true
+	}
+	before := g.rings[r.index-1]
+	return before.closed.Load() || before.at.Load() == int64(index)
+}
+
+func newRing(c RingConfig) *Ring {
+	r := &Ring{cfg: c, group: &ringGroup{}, frames: make([]Frame, 0, chunkFrames)}
+	r.at.Store(-1)
+	r.group.rings = []*Ring{r}
+	return r
+}
+
+// OpenRings opens the rings that c describes. Privileges may be dropped after
+// it, but for CAP_NET_RAW: a ring needs it to follow an interface that is
+// removed and comes back.
+func OpenRings(c RingConfig) ([]*Ring, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	g := &ringGroup{}
+	for k := range c.Rings {
+		r := newRing(c)
+		r.group, r.index = g, k
+		g.rings = append(g.rings, r)
+	}
+	for _, r := range g.rings {
+		if err := r.open(); err != nil {
+			for _, r := range g.rings {
+				r.Close()
+			}
+			return nil, err
+		}
+	}
+	return g.rings, nil
+}
+
+// Live implements Live: an interface does not wait.
+func (r *Ring) Live() bool { return true }
+
+// String returns the interface's name as it was given, and which ring of how
+// many it is.
+func (r *Ring) String() string {
+	if len(r.group.rings) == 1 {
+		return r.cfg.Interface
+	}
+	return fmt.Sprintf("%s ring %d", r.cfg.Interface, r.index)
+}
+
+// Next implements Source.
+func (r *Ring) Next(c *Chunk) error {
+	*c = Chunk{}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed.Load() {
+		return ErrClosed
+	}
+	if !r.opened {
+		if err := r.openLazily(); err != nil {
+			return err
+		}
+	}
+	for {
+		if r.closed.Load() {
+			return ErrClosed
+		}
+		if r.cut(c) {
+			return nil
+		}
+		idle, err := r.wait()
+		if err != nil {
+			return err
+		}
+		if idle {
+			c.Clock = r.idleClock()
+			return nil
+		}
+	}
+}
+
+// openLazily opens a ring that Interface returned.
+func (r *Ring) openLazily() (err error) {
+	if r.cfg, err = r.cfg.withDefaults(); err != nil {
+		return err
+	}
+	return r.open()
+}
+
+// cut sets c to frames that the kernel has handed over, and reports whether
+// there are any.
+func (r *Ring) cut(c *Chunk) bool {
+	for r.sock != nil && r.sock.ready() {
+		r.frames = r.frames[:0]
+		block := r.sock.cut(r)
+		if len(r.frames) > 0 {
+			c.Frames, c.Block = r.frames, block
+			return true
+		}
+		block.Release() // only copies of what was received already
+	}
+	return false
+}
+
+// idleClock returns the time at which surely no frame is on its way that bears
+// an earlier one: blocks are handed over late.
+func (r *Ring) idleClock() int64 {
+	const slack = 20 * time.Millisecond // the kernel's timer ticks, and it is not prompt
+	return time.Now().Add(-2*r.cfg.Retire - slack).UnixNano()
+}
+
+// Close implements Source. Blocks that are lent stay mapped until they are
+// released.
+func (r *Ring) Close() error {
+	if r.closed.Swap(true) {
+		return nil
+	}
+	r.napper.wake()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.drop()
+	r.link.close()
+	r.napper.close()
+	return nil
+}
+
+// drop gives the socket up.
+func (r *Ring) drop() {
+	if s := r.sock; s != nil {
+		r.sock = nil
+		r.at.Store(-1)
+		r.tally.end()
+		s.close()
+	}
+}
+
+// linkOf returns the link type of frames of an interface by its hardware type
+// (ARPHRD_*). What has no link header that a packet socket would see is raw IP.
+func linkOf(hardware uint16) wire.LinkType {
+	switch hardware {
+	case unix.ARPHRD_ETHER, unix.ARPHRD_LOOPBACK:
+		return wire.LinkEthernet
+	case unix.ARPHRD_NONE, unix.ARPHRD_PPP, unix.ARPHRD_RAWIP, unix.ARPHRD_TUNNEL, unix.ARPHRD_TUNNEL6,
+		unix.ARPHRD_SIT, unix.ARPHRD_IPGRE, unix.ARPHRD_IP6GRE, unix.ARPHRD_SLIP:
+		return wire.LinkRaw
+	case unix.ARPHRD_CISCO:
+		return wire.LinkCHDLC
+	case unix.ARPHRD_IEEE80211:
+		return wire.LinkWiFi
+	case unix.ARPHRD_IEEE80211_PRISM:
+		return wire.LinkPrism
+	case unix.ARPHRD_IEEE80211_RADIOTAP:
+		return wire.LinkRadiotap
+	}
+	return linkUnknown
+}
+
+// linkUnknown stands for hardware whose frames nobody here can read: LINKTYPE_
+// USER15, which the parser counts as unknown.
+const linkUnknown = wire.LinkType(162)
