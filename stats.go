@@ -68,13 +68,28 @@ func (s *Stats) Received() (frames, octets uint64) {
 		frames += s.Sources[i].Frames
 		octets += s.Sources[i].Octets
 	}
-	return frames, octets
+	_, ahead := s.betweenRings()
+	return frames + ahead, octets
+}
+
+// betweenRings returns how many fragments are on their way from one ring to
+// another. While the stack runs it may be that more are known to have arrived
+// than to have left, as each ring shows its counters when it likes: those were
+// received by a ring that has yet to say so.
+func (s *Stats) betweenRings() (underway, ahead uint64) {
+	var left, arrived uint64
+	for i := range s.Sources {
+		left += s.Sources[i].Forwarded
+		arrived += s.Sources[i].Adopted
+	}
+	return left - min(left, arrived), arrived - min(left, arrived)
 }
 
 // Frames returns what became of the frames received, by name. The counts add up
 // to Received.
 func (s *Stats) Frames() []Disposition {
-	var handed, dropped, filtered uint64
+	var handed, dropped, filtered, noRoom uint64
+	underway, _ := s.betweenRings()
 	refused := make([]uint64, len(rx.Counters{}.Refused))
 	var f frag.Stats
 	for i := range s.Sources {
@@ -87,7 +102,8 @@ func (s *Stats) Frames() []Disposition {
 		}
 		f.Held += c.Fragments.Held
 		f.Merged += c.Fragments.Merged
-		f.Completed += c.Fragments.Completed
+		f.Completed += c.Fragments.Completed - c.DatagramsNested // those were frames once already
+		noRoom += c.ForwardNoRoom
 		f.Duplicate += c.Fragments.Duplicate
 		f.Expired += c.Fragments.Expired
 		f.Evicted += c.Fragments.Evicted
@@ -96,7 +112,7 @@ func (s *Stats) Frames() []Disposition {
 	ds := []Disposition{
 		{"fragment-held", f.Held}, {"fragment-merged", f.Merged}, {"fragment-completed", f.Completed},
 		{"fragment-duplicate", f.Duplicate}, {"fragment-expired", f.Expired}, {"fragment-evicted", f.Evicted},
-		{"fragment-bad", f.Bad},
+		{"fragment-bad", f.Bad}, {"fragment-between-rings", underway}, {"fragment-no-room", noRoom},
 	}
 	for o, n := range refused {
 		if n > 0 {

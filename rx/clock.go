@@ -64,3 +64,12 @@ func (c *clock) tick(now int64) {
 		c.now = min(t, timestampMax)
 	}
 }
+
+// follow moves the clock to the timestamp of a frame that another ring of the
+// same interface received: forward only, and not counted.
+func (c *clock) follow(timestamp int64) {
+	if !c.started {
+		c.stamp(timestamp)
+	}
+	c.tick(timestamp)
+}

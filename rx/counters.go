@@ -25,6 +25,13 @@ type Totals struct {
 	// completes a datagram is Completed there; the datagram goes on.
 	Fragments frag.Stats
 
+	// Rings of one interface give one another the fragments of datagrams that
+	// another one puts together. Adopted are those that were taken over from
+	// others: they are not among Frames.
+	Forwarded     uint64
+	ForwardNoRoom uint64 // dropped: the other ring had no room
+	Adopted       uint64
+
 	// Of the datagrams that were put together, these did not go on to a shard.
 	DatagramsFiltered uint64
 	DatagramsRefused  uint64
@@ -57,6 +64,9 @@ func (d *Delivery) add(e *Delivery) {
 type ShardTotals struct {
 	Handed  Delivery // taken by the shard's mailbox
 	Dropped Delivery // the mailbox had no room, or the shard had stopped
+	// HeldBack counts the batches of Dropped for which there was no need to ask:
+	// the shard held its share of the source's blocks.
+	HeldBack uint64
 	// MarksOwed counts marks that found no room; the next one made up for them.
 	MarksOwed uint64
 	// Waits counts how often a batch had to wait for room, and WaitedNs for how
@@ -88,10 +98,11 @@ func (c *Counters) Dropped() (sum Delivery) {
 }
 
 // Disposed returns the sum of all dispositions of frames: filtered, refused,
-// fragments, handed to a shard, dropped at its mailbox. It equals Frames
-// (invariant I9). Fragments that were not frames but datagrams do not count.
+// fragments, forwarded to another ring, handed to a shard, dropped at its
+// mailbox. It equals Frames (invariant I9). Fragments that were not frames, but
+// datagrams or adopted, do not count.
 func (c *Counters) Disposed() uint64 {
-	sum := c.Filtered + c.Fragments.Disposed() - c.DatagramsNested
+	sum := c.Filtered + c.Fragments.Disposed() - c.DatagramsNested - c.Adopted + c.Forwarded + c.ForwardNoRoom
 	for _, n := range c.Refused {
 		sum += n
 	}

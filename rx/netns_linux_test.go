@@ -39,7 +39,7 @@ func namespace(t testing.TB) {
 		made.Close()
 		before.Close()
 	})
-	quiet := "/proc/thread-self/../../sys/net/ipv6/conf/default/disable_ipv6" // no frames but the test's own
+	const quiet = "/proc/sys/net/ipv6/conf/default/disable_ipv6" // of this thread's namespace: no frames but the test's own
 	if err := os.WriteFile(quiet, []byte("1"), 0o644); err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func on(t testing.TB, name string, f func(netlink.Link) error) {
 	}
 }
 
-// wire is a packet socket that puts frames on an interface.
+// sender is a packet socket that puts frames on an interface.
 type sender struct {
 	t  testing.TB
 	fd int

@@ -87,6 +87,7 @@ type Receiver struct {
 	counts Counters
 	board  *board
 	src    Source
+	peers  peers // other rings of the same interface
 
 	unknown uint64        // frames of link types that the parser does not know
 	link    wire.LinkType // of the first of those
@@ -126,8 +127,10 @@ func NewReceiver(src Source, outlets []Outlet, o Options) (*Receiver, error) {
 	}
 	for i := range r.boxes {
 		r.boxes[i].outlet = outlets[i]
+		r.boxes[i].leases.of(src)
 	}
 	r.guess = &r.boxes[0]
+	r.peers.of(src)
 	return r, nil
 }
 
@@ -166,6 +169,7 @@ func (r *Receiver) WantRaw(on bool) { r.raw.Store(on) }
 func (r *Receiver) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { r.src.Close() })
 	defer stop()
+	defer stay(r.src)()
 	var c Chunk
 	var err error
 	for err == nil && !r.sated() && ctx.Err() == nil {
@@ -200,6 +204,7 @@ func (r *Receiver) unreadable() error {
 // its end: they lie in its block.
 func (r *Receiver) take(c *Chunk) {
 	r.block = c.Block
+	r.adopt()
 	for i := range c.Frames {
 		if r.sated() {
 			break
@@ -221,6 +226,9 @@ func (r *Receiver) take(c *Chunk) {
 		r.mark(false)
 	}
 	r.block = nil
+	for i := range r.boxes {
+		r.boxes[i].leave()
+	}
 	c.Release()
 }
 
@@ -321,12 +329,21 @@ func (r *Receiver) track(f *buffers.Frame, raw *Frame, data []byte, role buffers
 // goes on with the datagram if it was the missing piece. A raw socket sees the
 // fragment before anyone sees the datagram.
 func (r *Receiver) fragment(f *buffers.Frame, raw *Frame) {
+	if r.peers.many() && r.forward(&f.Packet, raw) {
+		r.untracked(f, raw)
+		return
+	}
 	r.under = f.Packet
 	datagram, v := r.frags.Insert(&r.under, raw.Data, r.clock.now)
 	r.untracked(f, raw) // f may be the shard's now
+	r.complete(raw, datagram, v)
+}
+
+// complete goes on with the datagram that r.under has completed, if v says so.
+func (r *Receiver) complete(raw *Frame, datagram []byte, v frag.Verdict) {
 	marks := v.Marks
 	for nested := 0; v.Disposition == frag.Completed; nested++ {
-		f = r.guess.frame(r)
+		f := r.guess.frame(r)
 		p := &f.Packet
 		r.parser.Resume(p, &r.under, datagram)
 		p.Marks |= marks

@@ -3,6 +3,7 @@ package rx
 import (
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +52,7 @@ type Ring struct {
 	link    link         // the interface
 	looked  time.Time    // when lookAfter looked
 	refused error        // of the last resume
+	size    atomic.Int32 // blocks of sock, 0 for none
 	at      atomic.Int64 // index of the interface that sock is bound to, -1 for none
 
 	tally tally
@@ -58,25 +60,28 @@ type Ring struct {
 
 // ringGroup is what the rings of one OpenRings share.
 type ringGroup struct {
-	rings []*Ring
-	mu    sync.Mutex
-	id    uint16 // fanout group
+	rings   []*Ring
+	order   []*Ring  // as they join the fanout group, which is how the kernel numbers them
+	inboxes []*inbox // of fragments; none for a ring alone
+	mu      sync.Mutex
+	id      uint16 // fanout group
 }
 
 // turnOf reports whether a ring may open its socket on the interface with an
 // index: the one before it has.
 func (g *ringGroup) turnOf(r *Ring, index int) bool {
-	if r.index == 0 {
+	turn := slices.Index(g.order, r)
+	if turn <= 0 {
 		return true
 	}
-	before := g.rings[r.index-1]
+	before := g.order[turn-1]
 	return before.closed.Load() || before.at.Load() == int64(index)
 }
 
 func newRing(c RingConfig) *Ring {
 	r := &Ring{cfg: c, group: &ringGroup{}, frames: make([]Frame, 0, chunkFrames)}
 	r.at.Store(-1)
-	r.group.rings = []*Ring{r}
+	r.group.rings, r.group.order = []*Ring{r}, []*Ring{r}
 	return r
 }
 
@@ -88,13 +93,8 @@ func OpenRings(c RingConfig) ([]*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &ringGroup{}
-	for k := range c.Rings {
-		r := newRing(c)
-		r.group, r.index = g, k
-		g.rings = append(g.rings, r)
-	}
-	for _, r := range g.rings {
+	g := newRingGroup(c)
+	for _, r := range g.order {
 		if err := r.open(); err != nil {
 			for _, r := range g.rings {
 				r.Close()
@@ -105,8 +105,45 @@ func OpenRings(c RingConfig) ([]*Ring, error) {
 	return g.rings, nil
 }
 
+// newRingGroup returns rings that are not open yet.
+func newRingGroup(c RingConfig) *ringGroup {
+	g := &ringGroup{}
+	for k := range c.Rings {
+		r := newRing(c)
+		r.group, r.index = g, k
+		g.rings = append(g.rings, r)
+		g.inboxes = append(g.inboxes, newInbox(r.napper.call))
+	}
+	g.order = g.rings
+	if first := c.Rings - 1; c.Fanout == FanoutQueue && recordsQueue(c.Interface) {
+		g.order = append([]*Ring{g.rings[first]}, g.rings[:first]...)
+	}
+	return g
+}
+
+// recordsQueue reports whether member k+1 of a fanout group gets what queue k of
+// an interface receives: the kernel goes by the frame's queue mapping, and that
+// is one more than the number of the queue, so that 0 can say that it is not
+// known. Between the ends of a veth pair it stays what the sender's was, the
+// number itself.
+func recordsQueue(name string) bool {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return true
+	}
+	defer unix.Close(fd)
+	info, err := unix.IoctlGetEthtoolDrvinfo(fd, name)
+	return err != nil || unix.ByteSliceToString(info.Driver[:]) != "veth"
+}
+
 // Live implements Live: an interface does not wait.
 func (r *Ring) Live() bool { return true }
+
+// BlockCount returns how many blocks the ring has, 0 while it is not open.
+func (r *Ring) BlockCount() int { return int(r.size.Load()) }
+
+// gang implements ganged.
+func (r *Ring) gang() (all []*inbox, own int) { return r.group.inboxes, r.index }
 
 // String returns the interface's name as it was given, and which ring of how
 // many it is.
@@ -198,6 +235,7 @@ func (r *Ring) drop() {
 	if s := r.sock; s != nil {
 		r.sock = nil
 		r.at.Store(-1)
+		r.size.Store(0)
 		r.tally.end()
 		s.close()
 	}

@@ -39,6 +39,7 @@ func (r *Ring) open() error {
 func (r *Ring) take(s *ringSocket) {
 	r.sock, r.opened = s, true
 	r.at.Store(int64(s.index))
+	r.size.Store(int32(len(s.blocks)))
 	r.tally.begin(s)
 }
 
@@ -192,7 +193,8 @@ func (g *ringGroup) join(r *Ring, fd int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	kind := fanoutKinds[r.cfg.Fanout]
-	if r.index == 0 {
+	first := g.order[0] == r
+	if first {
 		g.id = r.cfg.FanoutGroup
 		if g.id == 0 {
 			kind |= unix.PACKET_FANOUT_FLAG_UNIQUEID
@@ -204,7 +206,7 @@ func (g *ringGroup) join(r *Ring, fd int) error {
 	} else if err != nil {
 		return fmt.Errorf("fanout: %w", err)
 	}
-	if r.index == 0 {
+	if first {
 		word, err := unix.GetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_FANOUT)
 		if err != nil {
 			return fmt.Errorf("fanout: %w", err)

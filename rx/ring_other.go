@@ -42,3 +42,9 @@ func (r *Ring) Setup() string { return r.cfg.Interface + ": " + ErrUnsupported.E
 
 // Counters returns zeros.
 func (r *Ring) Counters() RingCounters { return RingCounters{} }
+
+// CPU returns -1.
+func (r *Ring) CPU() int { return -1 }
+
+// QueueCPU cannot tell.
+func QueueCPU(string, int) (cpu int, ok bool) { return 0, false }

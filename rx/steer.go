@@ -56,6 +56,30 @@ type outbox struct {
 	batch   *buffers.Batch // the open batch; nil until there is a frame
 	pending Delivery       // what the open batch holds
 	owed    bool           // a mark with Step found no room
+
+	leases leases
+	lease  *buffers.Block // what batches of the chunk at hand lend; nil until there is one
+	spent  bool           // the shard holds as many blocks as it may: nothing of this one is for it
+}
+
+// lend binds the open batch to the block of the chunk at hand.
+func (o *outbox) lend(block *buffers.Block, shards int) {
+	if o.lease != nil {
+		o.batch.Lend(o.lease)
+	} else if !o.spent {
+		o.lease = o.leases.take(block, shards)
+		if o.spent = o.lease == nil; !o.spent {
+			o.batch.Lend(o.lease)
+		}
+	}
+}
+
+// leave ends the work on a chunk.
+func (o *outbox) leave() {
+	if o.lease != nil {
+		o.lease.Release()
+	}
+	o.lease, o.spent = nil, false
 }
 
 // frame returns the frame that the next commit adds to the open batch.
@@ -72,7 +96,7 @@ func (o *outbox) frame(r *Receiver) *buffers.Frame {
 func (o *outbox) open(r *Receiver) {
 	o.batch = r.pool.Get()
 	if r.block != nil {
-		o.batch.Lend(r.block)
+		o.lend(r.block, len(r.boxes))
 	}
 }
 
@@ -86,9 +110,12 @@ func (o *outbox) flush(t *ShardTotals, wait bool) {
 		o.batch = nil
 		return
 	}
-	if o.outlet.Batch(o.batch, false) || wait && o.await(t) {
+	if !o.spent && (o.outlet.Batch(o.batch, false) || wait && o.await(t)) {
 		t.Handed.add(&o.pending)
 	} else {
+		if o.spent {
+			t.HeldBack++
+		}
 		t.Dropped.add(&o.pending)
 		o.batch.Release()
 	}

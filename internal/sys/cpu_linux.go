@@ -3,6 +3,7 @@ package sys
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -18,6 +19,39 @@ func Pin(cpu int) error {
 		return fmt.Errorf("pin to CPU %d: %w", cpu, err)
 	}
 	return nil
+}
+
+// Stay locks the calling goroutine to its thread, and the thread to one CPU.
+// What it returns, which is never nil, undoes both.
+func Stay(cpu int) (leave func(), err error) {
+	runtime.LockOSThread()
+	var before unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		return runtime.UnlockOSThread, fmt.Errorf("pin to CPU %d: %w", cpu, err)
+	}
+	if err := Pin(cpu); err != nil {
+		return runtime.UnlockOSThread, err
+	}
+	return func() {
+		if unix.SchedSetaffinity(0, &before) == nil {
+			runtime.UnlockOSThread() // else the thread ends with its goroutine
+		}
+	}, nil
+}
+
+// CPUs returns the CPUs that the calling thread may run on, in order.
+func CPUs() []int {
+	var set unix.CPUSet
+	if unix.SchedGetaffinity(0, &set) != nil {
+		return nil
+	}
+	var all []int
+	for cpu := range len(set) * 64 {
+		if set.IsSet(cpu) {
+			all = append(all, cpu)
+		}
+	}
+	return all
 }
 
 // CPUTime returns how long the program has run so far, on all CPUs together, in

@@ -10,6 +10,12 @@ import (
 // Pin is for Linux only: elsewhere it is errors.ErrUnsupported.
 func Pin(int) error { return errors.ErrUnsupported }
 
+// Stay is for Linux only: elsewhere it is errors.ErrUnsupported.
+func Stay(int) (leave func(), err error) { return func() {}, errors.ErrUnsupported }
+
+// CPUs is for Linux only: elsewhere there are none.
+func CPUs() []int { return nil }
+
 // CPUTime is for Linux only: elsewhere it is errors.ErrUnsupported.
 func CPUTime() (time.Duration, error) { return 0, errors.ErrUnsupported }
 
