@@ -14,6 +14,7 @@ var floors = map[string]int{
 
 	"internal/clock": 2,
 	"internal/sys":   2,
+	"internal/netns": 2,
 	"internal/craft": 2,
 	"actors":         2,
 	"buffers":        2,
@@ -203,7 +204,7 @@ var placed = []struct {
 }{
 	{"C", func(*file) bool { return false }},
 	{"unsafe", func(f *file) bool { return f.test || within(f.pkg, "rx", "buffers", "internal/sys") }},
-	{"golang.org/x/sys", func(f *file) bool { return f.test || within(f.pkg, "rx", "internal/sys", "cmd") }},
+	{"golang.org/x/sys", func(f *file) bool { return f.test || within(f.pkg, "rx", "internal/sys", "internal/netns", "cmd") }},
 	// A step of the state machine is a function of its arguments.
 	{"time", notTCPFSM},
 	{"sync", notTCPFSM},
