@@ -419,3 +419,24 @@ func state(pid int) byte {
 	}
 	return 'Z'
 }
+
+func TestSender(t *testing.T) {
+	client, server := PairForTest(t, Cable{MTU: 65535})
+	s, err := NewSender(client, "c0")
+	must(t, err)
+	before, err := server.Counters("s0")
+	must(t, err)
+	frame := random(14 + 65535)
+	for _, n := range []int{14, 60, 1514, len(frame)} {
+		must(t, s.Send(frame[:n]))
+	}
+	after, err := server.Counters("s0")
+	must(t, err)
+	if n := after.Received - before.Received; n < 4 {
+		t.Errorf("%d frames have come of 4", n)
+	}
+	must(t, errors.Join(s.Close(), s.Close()))
+	if _, err := NewSender(client, "nothing"); err == nil {
+		t.Error("a sender on a device that is not there")
+	}
+}

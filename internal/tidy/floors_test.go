@@ -34,6 +34,7 @@ var floors = map[string]int{
 	"mboxtest":              6,
 	"adapter/assembler":     6,
 	"internal/witness":      6,
+	"internal/live":         6,
 	"perf/internal/measure": 6,
 
 	"internal/tidy": 9,
