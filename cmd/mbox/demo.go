@@ -56,7 +56,7 @@ func (p *program) runDemo(cmd *cobra.Command, o *options) error {
 	}
 	show := &showcase{story: mbox.NewKey[story]()}
 	sock := s.stack.Monitor(mbox.Stream)
-	if show.recorder, err = newRecorder(s.stack, sock, false); err != nil {
+	if show.recorder, err = newRecorder(s.stack, sock, recording{}); err != nil {
 		return err
 	}
 	if err := show.register(sock); err != nil {

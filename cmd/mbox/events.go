@@ -92,6 +92,7 @@ happens: time, flow, event, the side that it is about, details.`,
 	own := cmd.Flags()
 	own.StringSliceVar(&on, "on", eventsDefault, "the `EVENTS` to print, separated by commas, or all: "+strings.Join(eventNames(), ", "))
 	own.Var(&format, "format", "text or jsonl, one object a line")
+	o.output(own)
 	o.common(cmd)
 	return cmd
 }

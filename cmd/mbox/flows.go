@@ -16,7 +16,7 @@ import (
 func (p *program) flows() *cobra.Command {
 	o := newOptions()
 	format := choice{kind: "FORM", value: "table", of: []string{"table", "jsonl", "csv"}}
-	hashed := false
+	var how recording
 	cmd := &cobra.Command{
 		Use:   "flows -r FILE [flags] [filter expression]",
 		Short: "One record of each flow, when it has ended",
@@ -28,14 +28,14 @@ innermost packet count, behind VLAN tags and tunnels.`,
   mbox flows -r trace.pcap --format jsonl --sha256 --idle-timeout 0`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := p.session(o, args, func(c *mbox.Config) {
-				if hashed {
+				if how.hashed {
 					c.Memory = keeping(c.Memory, 25) // two hashes of 100 octets and more
 				}
 			})
 			if err != nil {
 				return err
 			}
-			if err := s.recordFlows(format.value, hashed); err != nil {
+			if err := s.recordFlows(format.value, how); err != nil {
 				return err
 			}
 			return s.play(cmd.Context())
@@ -43,15 +43,17 @@ innermost packet count, behind VLAN tags and tunnels.`,
 	}
 	own := cmd.Flags()
 	own.Var(&format, "format", "table, jsonl (one object a line) or csv")
-	own.BoolVar(&hashed, "sha256", false, "hash what each side said, from its start to the first gap")
+	own.BoolVar(&how.hashed, "sha256", false, "hash what each side said, from its start to the first gap")
+	own.Var(&how.active, "active-timeout", "also print a record of a flow that goes on, every DUR of its life in which packets came; counters count from its beginning")
+	o.output(own)
 	o.common(cmd)
 	return cmd
 }
 
 // recordFlows has every flow's record printed.
-func (s *session) recordFlows(format string, hashed bool) error {
+func (s *session) recordFlows(format string, how recording) error {
 	sock := s.stack.Monitor(mbox.Stream)
-	rec, err := newRecorder(s.stack, sock, hashed)
+	rec, err := newRecorder(s.stack, sock, how)
 	if err != nil {
 		return err
 	}
@@ -62,16 +64,30 @@ func (s *session) recordFlows(format string, hashed bool) error {
 		s.atEnd(t.close)
 		out, put = s.stack.Output(t), putRow
 	case "csv":
-		h := &headed{to: s.out, head: csvHead(hashed)}
+		h := &headed{to: s.out, head: csvHead(how)}
 		s.atEnd(h.close)
+		if s.file != nil {
+			s.file.Repeat(h.head)
+		}
 		out, put = s.stack.Output(h), putCSV
 	}
 	lines := mbox.NewLocal[[]byte](s.stack, nil)
-	return sock.Handle(mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) {
+	print := func(c *mbox.Context, r *record) {
 		line := lines.Of(c)
-		r := rec.of(c)
-		*line = append(put((*line)[:0], &r), '\n')
+		*line = append(put((*line)[:0], r), '\n')
 		out.Write(c, *line)
+	}
+	err = sock.Handle(mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) {
+		r := rec.last(c)
+		print(c, &r)
+	})
+	if err != nil || how.active == 0 {
+		return err
+	}
+	return sock.Handle(mbox.OnTimer, mbox.PostTCP, func(c *mbox.Context) {
+		if r, news := rec.partial(c); news {
+			print(c, &r)
+		}
 	})
 }
 
@@ -85,6 +101,11 @@ func putJSON(b []byte, r *record) []byte {
 	for i := range fields {
 		put(&fields[i])
 	}
+	for i := range fieldsPart {
+		if r.how.active > 0 {
+			put(&fieldsPart[i])
+		}
+	}
 	for i := range fieldsTCP {
 		if r.tcp() {
 			put(&fieldsTCP[i])
@@ -92,7 +113,7 @@ func putJSON(b []byte, r *record) []byte {
 	}
 	for _, d := range sides {
 		b = append(append(append(b, '"'), sideNames[d]...), `":{`...)
-		for _, f := range sideFields(r.text != nil) {
+		for _, f := range sideFields(r.how.hashed) {
 			b = append(append(append(b, '"'), f.name...), '"', ':')
 			b = append(f.put(b, r, d), ',')
 		}
@@ -112,13 +133,17 @@ func sideFields(hashed bool) []sideField {
 }
 
 // csvHead returns the line that names the columns.
-func csvHead(hashed bool) string {
+func csvHead(how recording) string {
 	var names []string
-	for _, f := range append(fields[:len(fields):len(fields)], fieldsTCP...) {
+	all := fields[:len(fields):len(fields)]
+	if how.active > 0 {
+		all = append(all, fieldsPart...)
+	}
+	for _, f := range append(all, fieldsTCP...) {
 		names = append(names, f.name)
 	}
 	for _, d := range sides {
-		for _, f := range sideFields(hashed) {
+		for _, f := range sideFields(how.hashed) {
 			names = append(names, sideNames[d]+"."+f.name)
 		}
 	}
@@ -137,6 +162,11 @@ func putCSV(b []byte, r *record) []byte {
 	for _, f := range fields {
 		put(f.put(value[:0], r))
 	}
+	for i := range fieldsPart {
+		if r.how.active > 0 {
+			put(fieldsPart[i].put(value[:0], r))
+		}
+	}
 	for _, f := range fieldsTCP {
 		if r.tcp() {
 			put(bytes.TrimPrefix(f.put(value[:0], r), []byte("null")))
@@ -145,7 +175,7 @@ func putCSV(b []byte, r *record) []byte {
 		}
 	}
 	for _, d := range sides {
-		for _, f := range sideFields(r.text != nil) {
+		for _, f := range sideFields(r.how.hashed) {
 			put(f.put(value[:0], r, d))
 		}
 	}
@@ -176,6 +206,9 @@ func putRow(b []byte, r *record) []byte {
 
 // outcome says how the flow ended, and where its endpoints stood if not closed.
 func (r *record) outcome() string {
+	if r.partial {
+		return "goes on"
+	}
 	if !r.tcp() || r.reason == uevents.EndFIN || r.reason == uevents.EndRST {
 		return r.reason.String()
 	}
@@ -191,6 +224,7 @@ func (r *record) notes() (notes []string) {
 	}
 	count := func(n uint64, text string) { note(n > 0, text+"="+strconv.FormatUint(n, 10)) }
 	e := &r.evidence
+	note(r.how.active > 0 && (r.partial || r.part > 1), "part="+strconv.FormatUint(uint64(r.part), 10))
 	note(e.Midstream, "midstream")
 	note(e.OneSided && r.tcp(), "one-sided")
 	note(e.Truncated, "truncated")

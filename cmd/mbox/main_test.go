@@ -117,6 +117,14 @@ func TestUsage(t *testing.T) {
 		{"bench -r DEMO --idle-timeout 0", "mbox: bench: --idle-timeout 0"},
 		{"bench -r DEMO -w x", "mbox: bench: -w"},
 		{"bench -r DEMO --turns -1", "mbox: bench: --turns"},
+		{"flows -r DEMO -o DEMO", "is what -r reads"},
+		{"flows -r DEMO --rotate-size 1M", "mbox: --rotate-size, --rotate-every: standard output cannot be rotated; -o FILE names a file"},
+		{"events -r DEMO -o - --rotate-every 1h", "standard output cannot be rotated"},
+		{"events -r DEMO -o x --rotate-keep 3", "mbox: --rotate-keep: nothing rotates"},
+		{"events -r DEMO -o x --rotate-size 1M --rotate-keep -3", "mbox: --rotate-keep: must not be negative"},
+		{"events -r DEMO --rotate-every 0", "must be a duration such as 60s"},
+		{"flows -r DEMO --active-timeout never", "must be a duration such as 60s"},
+		{"flows -r DEMO --when-full panic", "must be one of block, drop"},
 		{"demo now", `mbox: demo: takes no arguments, and got "now"`},
 	} {
 		r := runArgs(strings.Fields(strings.ReplaceAll(c.args, "DEMO", demo))...)
@@ -160,6 +168,8 @@ func TestBadInput(t *testing.T) {
 		{"bench -r " + cut, "cut short at octet", false},
 		{"flows -r " + demo + " --config /no/such/file", "mbox: open /no/such/file: no such file", false},
 		{"flows -r " + demo + " -w /no/such/dir/w.pcapng", "mbox: open /no/such/dir/w.pcapng.part: no such file", false},
+		{"flows -r " + demo + " -o /no/such/dir/o", "mbox: open /no/such/dir/o: no such file", false},
+		{"flows -r " + demo + " -o " + full, "is a directory", false},
 		{"streams -r " + demo + " -d " + full, "the folder is not empty (there)", false},
 		{"streams -r " + demo + " -d " + empty, "not a directory", false},
 	} {

@@ -36,6 +36,7 @@ type options struct {
 	strict    bool
 	pickup    bool
 
+	to      destination // of commands that print records
 	stats   bool
 	quiet   bool
 	numeric bool

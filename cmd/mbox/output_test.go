@@ -23,13 +23,14 @@ import (
 func TestGolden(t *testing.T) {
 	demo := writeCapture(t, traffic.NewDemo())
 	for name, args := range map[string]string{
-		"demo.txt":     "demo",
-		"flows.txt":    "flows -r DEMO",
-		"flows.csv":    "flows -r DEMO --format csv port 80",
-		"flows.jsonl":  "flows -r DEMO --format jsonl --sha256",
-		"events.txt":   "events -r DEMO --history 64KiB host 10.1.0.40 or host 198.51.100.7",
-		"events.jsonl": "events -r DEMO --on all --format jsonl port 443 or port 9100",
-		"dump.txt":     "dump -r DEMO host 198.51.100.7 or port 631 or net 203.0.113.0/24",
+		"demo.txt":           "demo",
+		"flows.txt":          "flows -r DEMO",
+		"flows.csv":          "flows -r DEMO --format csv port 80",
+		"flows.jsonl":        "flows -r DEMO --format jsonl --sha256",
+		"flows_active.jsonl": "flows -r DEMO --format jsonl --active-timeout 1m port 8080",
+		"events.txt":         "events -r DEMO --history 64KiB host 10.1.0.40 or host 198.51.100.7",
+		"events.jsonl":       "events -r DEMO --on all --format jsonl port 443 or port 9100",
+		"dump.txt":           "dump -r DEMO host 198.51.100.7 or port 631 or net 203.0.113.0/24",
 	} {
 		got := must(t, strings.Fields(strings.ReplaceAll(args, "DEMO", demo))...)
 		path := filepath.Join("testdata", name)
@@ -75,7 +76,7 @@ func TestDeterminism(t *testing.T) {
 		t.Fatal(err)
 	}
 	capture := writeCapture(t, traffic.Merge(traffic.NewDemo(), pages))
-	for _, args := range []string{"events --on all", "flows --format jsonl --sha256", "dump"} {
+	for _, args := range []string{"events --on all", "flows --format jsonl --sha256", "flows --format csv --active-timeout 1s", "dump"} {
 		want := ""
 		for _, how := range []string{"--shards 1 --batch 1", "--shards 2 --batch 256", "--shards 3 --batch 7", "--shards 8"} {
 			got := must(t, strings.Fields(args+" -r "+capture+" "+how)...)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mbox-stack/mbox/internal/traffic"
 )
@@ -177,5 +178,87 @@ func TestStreamsCannotBeWritten(t *testing.T) {
 	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != statusInput || strings.Count(stderr.String(), "\n") != 1 ||
 		!strings.HasPrefix(stderr.String(), "mbox: ") || !strings.Contains(stderr.String(), "no such file or directory") {
 		t.Errorf("%v, %s", err, &stderr)
+	}
+}
+
+// TestHangUp: SIGHUP has the output file opened anew, and the run goes on.
+func TestHangUp(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "out")
+	cmd := asProcess("events", "--format", "jsonl", "-r", "-", "-o", name)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var capture bytes.Buffer
+	if _, err := traffic.WriteCapture(&capture, traffic.NewDemo(), 0); err != nil {
+		t.Fatal(err)
+	}
+	half := capture.Len() / 2
+	if _, err := in.Write(capture.Bytes()[:half]); err != nil {
+		t.Fatal(err)
+	}
+	there := func(name string, least int64) {
+		for { // the test's own time limit ends it
+			if info, err := os.Stat(name); err == nil && info.Size() >= least {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	there(name, 1)
+	if err := os.Rename(name, name+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	there(name, 0)
+	if _, err := in.Write(capture.Bytes()[half:]); err != nil {
+		t.Fatal(err)
+	}
+	in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v, %s", err, &stderr)
+	}
+	old, _ := os.ReadFile(name + ".old")
+	late, _ := os.ReadFile(name)
+	capturePath := writeCapture(t, traffic.NewDemo())
+	if want := must(t, "events", "--format", "jsonl", "-r", capturePath); string(old)+string(late) != want || len(old) == 0 || len(late) == 0 {
+		t.Errorf("%d and %d octets are not the %d of one file", len(old), len(late), len(want))
+	}
+}
+
+// TestWaitsForRoom: with a full disk the program waits, until it is told to end;
+// then it says what is lost.
+func TestWaitsForRoom(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("no /dev/full here: ", err)
+	}
+	cmd := asProcess("flows", "--format", "jsonl", "-r", writeCapture(t, traffic.NewDemo()), "-o", "/dev/full")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	if !lines.Scan() || !strings.Contains(lines.Text(), "no space left on device; waiting until there is") {
+		t.Errorf("first line %q", lines.Text())
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	last := ""
+	for lines.Scan() {
+		last = lines.Text()
+	}
+	if cmd.Wait(); cmd.ProcessState.ExitCode() != statusInput || !strings.Contains(last, "no room for the last") {
+		t.Errorf("%v, last line %q", cmd.ProcessState, last)
 	}
 }

@@ -9,20 +9,30 @@ import (
 	"time"
 
 	"github.com/mbox-stack/mbox"
+	"github.com/mbox-stack/mbox/tcpfsm"
 	"github.com/mbox-stack/mbox/uevents"
 	"github.com/mbox-stack/mbox/wire"
 )
 
-// record is what is told about a flow when it has ended.
+// recording says what records hold.
+type recording struct {
+	hashed bool     // digests of streams
+	active interval // of records of flows that go on; 0: none
+}
+
+// record is what is told about a flow when it has ended, or so far.
 type record struct {
+	how       recording
 	flow      mbox.Flow
 	community string
 	encap     string // of its first packet
 	first     uint64 // frame
 	began     time.Time
 	took      time.Duration
-	reason    uevents.EndReason
-	state     [2]mbox.State // valid iff TCP
+	reason    uevents.EndReason // valid iff not partial
+	partial   bool              // the flow goes on
+	part      uint32            // number of the flow's record, from 1
+	state     [2]mbox.State     // valid iff TCP
 	rtt       uevents.RTT
 	evidence  mbox.Evidence
 	sent      [2]mbox.Counters
@@ -35,7 +45,7 @@ func (r *record) tcp() bool { return r.flow.Proto() == wire.ProtoTCP }
 // beginning, and where streams are read, their digests.
 type recorder struct {
 	born   mbox.Key[birth]
-	hashed bool
+	how    recording
 	chains *mbox.Local[chains]
 	spare  *mbox.Local[[]*birth] // of flows that have ended: under a flood nothing is left to collect
 }
@@ -47,6 +57,8 @@ type birth struct {
 	text      *[2]digest // nil until there were octets of a flow
 	typ, code uint8      // of ICMP
 	sender    uint8      // index in the key
+	part      uint32     // records so far
+	told      uint64     // packets of both sides, in the latest of them
 }
 
 // digest is the hash of a stream's octets from its start to its first gap.
@@ -57,10 +69,10 @@ type digest struct {
 }
 
 // newRecorder registers on sock what records need.
-func newRecorder(stack *mbox.Stack, sock *mbox.Socket, hashed bool) (*recorder, error) {
-	r := &recorder{born: mbox.NewKey[birth](), hashed: hashed, chains: mbox.NewLocal(stack, newChains),
+func newRecorder(stack *mbox.Stack, sock *mbox.Socket, how recording) (*recorder, error) {
+	r := &recorder{born: mbox.NewKey[birth](), how: how, chains: mbox.NewLocal(stack, newChains),
 		spare: mbox.NewLocal[[]*birth](stack, nil)}
-	if err := sock.Handle(mbox.OnConnStart, mbox.PostTCP, r.begin); err != nil || !hashed {
+	if err := sock.Handle(mbox.OnConnStart, mbox.PostTCP, r.begin); err != nil || !how.hashed {
 		return r, err
 	}
 	if err := sock.Handle(mbox.OnNewData, mbox.PostTCP, r.data); err != nil {
@@ -83,6 +95,15 @@ func (r *recorder) begin(c *mbox.Context) {
 		}
 	}
 	r.born.Set(c, b)
+	r.arm(c)
+}
+
+// arm has the flow looked at again, if flows that go on have records.
+func (r *recorder) arm(c *mbox.Context) {
+	if r.how.active > 0 {
+		// It fails for flows with many timers; this one is the only one.
+		_, _ = c.Arm(time.Duration(r.how.active))
+	}
 }
 
 // reset makes the digest that of a stream without octets.
@@ -117,21 +138,48 @@ func (r *recorder) digest(c *mbox.Context) *digest {
 	return &b.text[c.Side()]
 }
 
-// of returns the record of the flow at hand, which ends. It is good until the
+// last returns the record of the flow at hand, which ends. It is good until the
 // shard's next flow begins.
-func (r *recorder) of(c *mbox.Context) record {
+func (r *recorder) last(c *mbox.Context) record {
 	b, spare := r.born.Of(c), r.spare.Of(c)
 	*spare = append(*spare, b)
+	rec := r.of(c, b)
+	rec.reason = c.Reason()
+	return rec
+}
+
+// partial returns the record of a flow that goes on, unless nothing has come
+// since the one before, and has the flow looked at again. A connection that is
+// over does not go on: it has its last record when its closing timeout is over.
+func (r *recorder) partial(c *mbox.Context) (rec record, news bool) {
+	if conn := c.Conn(); conn != nil && conn.Phase() == tcpfsm.PhaseClosed {
+		return rec, false
+	}
+	b := r.born.Of(c)
+	packets := c.Counters(mbox.Client).Packets + c.Counters(mbox.Server).Packets
+	if packets != b.told {
+		b.told = packets
+		rec, news = r.of(c, b), true
+		rec.partial = true
+	}
+	r.arm(c)
+	return rec, news
+}
+
+// of returns what there is to say of the flow at hand.
+func (r *recorder) of(c *mbox.Context, b *birth) record {
+	b.part++
 	f := c.Flow()
 	rec := record{
+		how: r.how, part: b.part,
 		flow: f, encap: b.encap, first: c.FirstFrame(), began: time.Unix(0, b.at), took: c.LastActive().Sub(c.FirstSeen()),
 		community: communityID(&f.Key, b.sender, b.typ, b.code),
-		reason:    c.Reason(), rtt: c.RTT(), evidence: c.Evidence(),
+		rtt:       c.RTT(), evidence: c.Evidence(),
 	}
 	for _, side := range sides {
 		rec.state[side], rec.sent[side] = c.State(side), c.Counters(side)
 	}
-	if r.hashed {
+	if r.how.hashed {
 		rec.text = b.text
 		if rec.text == nil {
 			rec.text = &nothingSaid
@@ -194,7 +242,7 @@ var fields = []field{
 	{"client", func(b []byte, r *record) []byte { return putEndpoint(b, r.flow.Client()) }},
 	{"server", func(b []byte, r *record) []byte { return putEndpoint(b, r.flow.Server()) }},
 	{"start", func(b []byte, r *record) []byte { return quote(b, r.flow.Start().String()) }},
-	{"end", func(b []byte, r *record) []byte { return quote(b, r.reason.String()) }},
+	{"end", func(b []byte, r *record) []byte { return quote(b, r.end()) }},
 	{"first_frame", func(b []byte, r *record) []byte { return strconv.AppendUint(b, r.first, 10) }},
 	{"t0", func(b []byte, r *record) []byte { return strconv.AppendInt(b, r.began.UnixNano(), 10) }},
 	{"duration", func(b []byte, r *record) []byte { return appendSeconds(b, r.took) }},
@@ -208,6 +256,20 @@ var fields = []field{
 	{"conflicts", func(b []byte, r *record) []byte { return putUint(b, r.evidence.Conflicts) }},
 	{"conflicts_unknown", func(b []byte, r *record) []byte { return strconv.AppendBool(b, r.evidence.MatchUnknown) }},
 	{"refused", func(b []byte, r *record) []byte { return strconv.AppendUint(b, r.evidence.Refused, 10) }},
+}
+
+// fieldsPart are further fields, where flows that go on have records too.
+var fieldsPart = []field{
+	{"partial", func(b []byte, r *record) []byte { return strconv.AppendBool(b, r.partial) }},
+	{"part", func(b []byte, r *record) []byte { return putUint(b, r.part) }},
+}
+
+// end says why there is a record.
+func (r *record) end() string {
+	if r.partial {
+		return "active-timeout"
+	}
+	return r.reason.String()
 }
 
 // fieldsTCP are further fields, of TCP only.

@@ -11,6 +11,7 @@ import (
 	"github.com/pkg/profile"
 
 	"github.com/mbox-stack/mbox"
+	"github.com/mbox-stack/mbox/cmd/mbox/internal/outfile"
 	"github.com/mbox-stack/mbox/rx"
 	"github.com/mbox-stack/mbox/uevents"
 )
@@ -22,8 +23,9 @@ type session struct {
 	opt      *options
 	stack    *mbox.Stack
 	from     rx.Source
-	tap      *capture  // nil unless frames are written
-	out      io.Writer // where records go
+	tap      *capture      // nil unless frames are written
+	out      io.Writer     // where records go
+	file     *outfile.File // that is in out; nil: it is standard output
 	ends     []func(error) error
 	progress *progress // nil until the run begins
 }
@@ -51,6 +53,10 @@ func (p *program) sessionOver(from rx.Source, o *options, args []string, adjust 
 	s := &session{program: p, opt: o, from: from, out: p.stdout}
 	if isTerminal(p.stdout) {
 		s.out = &screen{p.stdout, s}
+	}
+	var err error
+	if s.out, err = s.outputTo(s.out); err != nil {
+		return nil, err
 	}
 	cfg, err := o.config(args)
 	if err != nil {
@@ -85,15 +91,21 @@ func (s *session) play(ctx context.Context) error {
 		}
 		s.atEnd(s.tap.close)
 	}
+	release, err := s.openOutput(ctx)
+	if err != nil {
+		return failure{err}
+	}
+	defer release()
 	defer s.opt.startProfile(s.stderr)()
 	s.progress = s.watch()
-	err := s.stack.Run(ctx, s.from)
+	err = s.stack.Run(ctx, s.from)
 	s.progress.stop()
 	for i := len(s.ends) - 1; i >= 0; i-- {
 		err = errors.Join(err, s.ends[i](err))
 	}
 	if s.opt.stats {
 		printStats(s.stderr, s.stack.Stats())
+		s.outputStats(s.stderr)
 	}
 	if err != nil {
 		return failure{err}

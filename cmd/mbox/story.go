@@ -47,7 +47,7 @@ func (w *showcase) register(sock *mbox.Socket) error {
 		}
 	}
 	return sock.Handle(mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) {
-		r := w.of(c)
+		r := w.last(c)
 		w.records = append(w.records, r)
 		if said := w.story.Of(c).tell(&r); said != "" {
 			w.stories = append(w.stories, fmt.Sprintf("  %s  %s %s > %s\n%13s%s",
