@@ -37,7 +37,8 @@ var floors = map[string]int{
 	"internal/live":         6,
 	"perf/internal/measure": 6,
 
-	"cmd/mbox/internal/outfile": 6,
+	"cmd/mbox/internal/hostname": 6,
+	"cmd/mbox/internal/outfile":  6,
 
 	"internal/tidy": 9,
 }
