@@ -11,7 +11,8 @@ type Census = shard.Census
 
 // Census counts the flows that live, and waits for the shards to do so: a few
 // slots at a time, between two batches, so that traffic is not held up. Flows
-// begin and end meanwhile. It fails with ErrInHandler in a handler. Of a stack
+// begin and end meanwhile. What Stats returns afterwards of shards is as of then.
+// It fails with ErrInHandler in a handler. Of a stack
 // that does not run the counts are zero.
 func (s *Stack) Census() (sum Census, err error) {
 	run := s.current()
@@ -27,6 +28,7 @@ func (s *Stack) Census() (sum Census, err error) {
 			next = run.count(i, next, &c)
 		}
 		sum.Add(&c)
+		run.on(i, (*shard.Shard).Publish)
 	}
 	return sum, nil
 }
@@ -38,8 +40,9 @@ func (r *running) count(i int, from wire.Slot, c *Census) (next wire.Slot) {
 }
 
 // Ping asks every shard for an answer, in turn, and waits for it: how long that
-// takes is how long a request waits for the batches ahead of it. It fails with
-// ErrInHandler in a handler.
+// takes is how long a request waits for the batch ahead of it. What Stats
+// returns afterwards of shards is as of then. It fails with ErrInHandler in a
+// handler.
 func (s *Stack) Ping() error {
 	run := s.current()
 	if run == nil {
@@ -48,6 +51,6 @@ func (s *Stack) Ping() error {
 	if run.inHandler() {
 		return ErrInHandler
 	}
-	run.each(func(*shard.Shard) {})
+	run.each((*shard.Shard).Publish)
 	return nil
 }

@@ -38,6 +38,9 @@ func TestCensus(t *testing.T) {
 			t.Errorf("Ping: %v", err)
 		}
 		st := s.Stats()
+		if total := st.Total(); total.Live != 1 || total.Frames != 3 {
+			t.Errorf("%d flows and %d frames after Ping: not up to date", total.Live, total.Frames)
+		}
 		if len(st.Mailboxes) != len(st.Shards) || st.Mailboxes[0].TrafficMax == 0 || st.Mailboxes[0].RequestsMax == 0 {
 			t.Errorf("mailboxes %+v of %d shards", st.Mailboxes, len(st.Shards))
 		}

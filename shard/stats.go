@@ -108,6 +108,10 @@ func (s *Stats) Add(o *Stats) {
 // from anywhere.
 func (s *Shard) Stats() Stats { return *s.published.Load() }
 
+// Publish makes the counters visible to others as they are now. It must run as a
+// Request.
+func (s *Shard) Publish() { s.publish() }
+
 // publish makes the counters visible to others.
 func (s *Shard) publish() {
 	c := s.stats

@@ -41,6 +41,9 @@ type options struct {
 	quiet   bool
 	numeric bool
 	profile choice
+
+	metrics      address
+	metricsPprof bool
 }
 
 // newOptions returns the options with their defaults.
@@ -89,6 +92,8 @@ func (o *options) stack(fs *pflag.FlagSet) {
 func (o *options) running(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.stats, "stats", false, "say at the end what became of every frame, on standard error")
 	fs.Var(&o.profile, "profile", "write a profile to the working directory: "+strings.Join(o.profile.of, ", "))
+	fs.Var(&o.metrics, "metrics", "serve Prometheus metrics and /healthz by HTTP at ADDR: a port (of loopback), or address:port")
+	fs.BoolVar(&o.metricsPprof, "metrics-pprof", false, "serve /debug/pprof there, too")
 	fs.StringVar(&o.file, "config", "", "take flags from `FILE`, 'name: value' a line; the command line goes first")
 }
 

@@ -30,7 +30,11 @@ type source interface{ Progress() (done, total int64) }
 // Where standard output is a terminal too, the first output ends it.
 func (s *session) watch() *progress {
 	p := &progress{quit: make(chan struct{}), done: make(chan struct{})}
-	src, known := s.from.(source)
+	var src source
+	known := len(s.from) == 1
+	if known {
+		src, known = s.from[0].(source)
+	}
 	if !known || s.opt.quiet || !isTerminal(s.stderr) {
 		close(p.done)
 		return p

@@ -85,7 +85,6 @@ const notLive = "live capture is not there yet (and will be for Linux only): -r 
 var foreign = map[string]string{
 	"-i":          notLive,
 	"--interface": notLive,
-	"--metrics":   notLive,
 	"-s":          "frames are taken as long as the capture has them",
 	"-C":          "checksums are only labelled; --checksums off does not look at them",
 	"-f":          "a filter is what follows the flags, or --filter EXPR",

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"github.com/pkg/profile"
 
@@ -22,7 +24,7 @@ type session struct {
 	*program
 	opt      *options
 	stack    *mbox.Stack
-	from     rx.Source
+	from     []rx.Source
 	tap      *capture      // nil unless frames are written
 	out      io.Writer     // where records go
 	file     *outfile.File // that is in out; nil: it is standard output
@@ -50,7 +52,7 @@ func (o *options) from() (rx.Source, error) {
 
 // sessionOver is session for a source of the command's own.
 func (p *program) sessionOver(from rx.Source, o *options, args []string, adjust func(*mbox.Config)) (*session, error) {
-	s := &session{program: p, opt: o, from: from, out: p.stdout}
+	s := &session{program: p, opt: o, from: []rx.Source{from}, out: p.stdout}
 	if isTerminal(p.stdout) {
 		s.out = &screen{p.stdout, s}
 	}
@@ -96,21 +98,62 @@ func (s *session) play(ctx context.Context) error {
 		return failure{err}
 	}
 	defer release()
-	defer s.opt.startProfile(s.stderr)()
-	s.progress = s.watch()
-	err = s.stack.Run(ctx, s.from)
-	s.progress.stop()
-	for i := len(s.ends) - 1; i >= 0; i-- {
-		err = errors.Join(err, s.ends[i](err))
+	stop, err := s.monitor()
+	if err != nil {
+		return failure{errors.Join(err, s.finish(err))}
 	}
+	defer stop()
+	defer s.opt.startProfile(s.stderr)()
+	defer s.onAsked(s.summary)()
+	s.progress = s.watch()
+	err = s.finish(s.stack.Run(ctx, s.from...))
 	if s.opt.stats {
-		printStats(s.stderr, s.stack.Stats())
-		s.outputStats(s.stderr)
+		s.summary()
 	}
 	if err != nil {
 		return failure{err}
 	}
 	return nil
+}
+
+// finish ends what the command began, and returns what has gone wrong.
+func (s *session) finish(err error) error {
+	if s.progress != nil {
+		s.progress.stop()
+	}
+	for i := len(s.ends) - 1; i >= 0; i-- {
+		err = errors.Join(err, s.ends[i](err))
+	}
+	return err
+}
+
+// summary says on standard error how the run goes, or went.
+func (s *session) summary() {
+	var b bytes.Buffer
+	if s.progress != nil && isTerminal(s.stderr) {
+		b.WriteString(clearLine) // which progress writes again
+	}
+	printStats(&b, s.latest())
+	s.outputStats(&b)
+	_, _ = s.stderr.Write(b.Bytes()) // there is nobody else to tell
+}
+
+// latestWait is how long the summary waits for shards to say what they have
+// done. If one hangs in a handler, it is about what is known.
+const latestWait = time.Second
+
+// latest returns the counters as they are now.
+func (s *session) latest() mbox.Stats {
+	said := make(chan struct{})
+	go func() {
+		_ = s.stack.Ping() // it fails in handlers only
+		close(said)
+	}()
+	select {
+	case <-said:
+	case <-time.After(latestWait):
+	}
+	return s.stack.Stats()
 }
 
 // watched are the kinds of profile that --profile knows.
@@ -168,6 +211,7 @@ func printStats(w io.Writer, st mbox.Stats) {
 		other = append(other, mbox.Disposition{Name: "ended: " + uevents.EndReason(i).String(), Count: n})
 	}
 	ledger(w, append(other,
+		mbox.Disposition{Name: "not ended yet", Count: t.Live - t.Marked},
 		mbox.Disposition{Name: "gaps", Count: t.Gaps}, mbox.Disposition{Name: "gap octets", Count: t.GapBytes},
 		mbox.Disposition{Name: "octets refused by budgets", Count: t.Refused},
 		mbox.Disposition{Name: "steps short of memory", Count: t.Pressed},

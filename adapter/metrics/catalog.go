@@ -1,0 +1,100 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metric is one family of time series.
+type metric uint8
+
+const (
+	receivedFrames metric = iota
+	receivedBytes
+	frames
+	held
+	clockSteps
+	boxDropped
+	boxWaits
+	boxWaited
+	fragmentBytes
+	packets
+	flowsBegun
+	flowsEnded
+	flowsEvicted
+	flowsLive
+	memory
+	pressed
+	refused
+	gaps
+	gapBytes
+	anomalies
+	orphans
+	timers
+	panics
+	offloadBusy
+	offloadLost
+	boxDepth
+	boxCapacity
+	lag
+	handed
+	inFlight
+	dropped
+	balanced
+	flows
+	endpoints
+	metricCount
+)
+
+const (
+	counter = prometheus.CounterValue
+	gauge   = prometheus.GaugeValue
+)
+
+// catalog is all families there are. Names get "mbox_" in front.
+var catalog = [metricCount]struct {
+	kind   prometheus.ValueType
+	name   string
+	help   string
+	labels []string
+}{
+	receivedFrames: {counter, "received_frames_total", "Frames that a source has brought.", []string{"source"}},
+	receivedBytes:  {counter, "received_bytes_total", "Captured octets of them.", []string{"source"}},
+	frames:         {counter, "frames_total", "Frames received, by what became of them; with fragments_held, they add up to received_frames_total.", []string{"source", "disposition"}},
+	held:           {gauge, "fragments_held", "IP fragments, singly, whose datagram is still waited for.", []string{"source"}},
+	clockSteps:     {counter, "clock_steps_total", "Times that a source's clock went back and was re-based.", []string{"source"}},
+	boxDropped:     {counter, "mailbox_dropped_packets_total", "Packets that a full mailbox did not take.", []string{"source", "shard"}},
+	boxWaits:       {counter, "mailbox_waits_total", "Batches that waited for room in a mailbox; live sources never wait.", []string{"source", "shard"}},
+	boxWaited:      {counter, "mailbox_wait_seconds_total", "How long they waited in all.", []string{"source", "shard"}},
+	fragmentBytes:  {gauge, "fragment_memory_bytes", "Memory in use for IP fragments.", []string{"source"}},
+	packets:        {counter, "packets_total", "Packets that a shard has handled, by what became of them.", []string{"shard", "fate"}},
+	flowsBegun:     {counter, "flows_begun_total", "Flows that began.", []string{"shard"}},
+	flowsEnded:     {counter, "flows_ended_total", "Flows that ended, by reason.", []string{"shard", "reason"}},
+	flowsEvicted:   {counter, "flows_evicted_total", "Flow records that made room for another flow, by what they were.", []string{"shard", "was"}},
+	flowsLive:      {gauge, "shard_flows", "Flows now.", []string{"shard"}},
+	memory:         {gauge, "shard_memory_bytes", "Memory of a shard's flows and streams.", []string{"shard", "of"}},
+	pressed:        {counter, "memory_pressure_steps_total", "Steps of the traffic at which stream memory was short.", []string{"shard"}},
+	refused:        {counter, "stream_refused_bytes_total", "Octets of streams that no budget had room for.", []string{"shard"}},
+	gaps:           {counter, "gaps_total", "Holes in streams that were given up.", []string{"shard"}},
+	gapBytes:       {counter, "gap_bytes_total", "Octets in them.", []string{"shard"}},
+	anomalies:      {counter, "anomalies_total", "Segments that did what RFC 9293 does not expect, by their anomalies.", []string{"shard"}},
+	orphans:        {counter, "orphans_total", "TCP segments of no connection.", []string{"shard"}},
+	timers:         {counter, "timers_total", "Timers that fired.", []string{"shard"}},
+	panics:         {counter, "handler_panics_total", "Panics of handlers and filters.", []string{"shard"}},
+	offloadBusy:    {counter, "offload_busy_total", "Calls of Offload that found the pool full.", []string{"shard"}},
+	offloadLost:    {counter, "offload_lost_total", "Results of Offload whose flow was gone.", []string{"shard"}},
+	boxDepth:       {gauge, "mailbox_depth", "Messages that wait in a shard's mailbox.", []string{"shard", "mailbox"}},
+	boxCapacity:    {gauge, "mailbox_capacity", "Messages that may wait there.", []string{"shard", "mailbox"}},
+	lag:            {gauge, "shard_lag_seconds", "By how much source time a shard trails the source that is furthest ahead, as of its latest publication.", []string{"shard"}},
+	handed:         {counter, "handed_packets_total", "Packets handed to shards: whole frames, and datagrams put together from fragments.", nil},
+	inFlight:       {gauge, "packets_in_flight", "Of them, those on their way to a shard.", nil},
+	dropped:        {counter, "dropped_total", "Packets lost, by the place where.", []string{"place"}},
+	balanced:       {gauge, "ledgers_balanced", "1 if every frame has one disposition and every packet one fate.", nil},
+	flows:          {gauge, "flows", "Flows now, by where they stand.", []string{"phase"}},
+	endpoints:      {gauge, "tcp_endpoints", "Endpoints of TCP flows now, by their state.", []string{"side", "state"}},
+}
+
+// descs are the families as Prometheus names them.
+var descs = func() (all [metricCount]*prometheus.Desc) {
+	for i, m := range catalog {
+		all[i] = prometheus.NewDesc("mbox_"+m.name, m.help, m.labels, nil)
+	}
+	return all
+}()
