@@ -8,8 +8,6 @@ type metric uint8
 const (
 	receivedFrames metric = iota
 	receivedBytes
-	frames
-	held
 	clockSteps
 	boxDropped
 	boxWaits
@@ -34,12 +32,23 @@ const (
 	boxDepth
 	boxCapacity
 	lag
+	frames
+	framesPassing
 	handed
 	inFlight
 	dropped
 	balanced
 	flows
 	endpoints
+	ringFrames
+	ringDropped
+	ringFreezes
+	ringLosing
+	ringLoopbacks
+	ringTruncated
+	ringReopened
+	ringDowns
+	ringLent
 	metricCount
 )
 
@@ -57,8 +66,6 @@ var catalog = [metricCount]struct {
 }{
 	receivedFrames: {counter, "received_frames_total", "Frames that a source has brought.", []string{"source"}},
 	receivedBytes:  {counter, "received_bytes_total", "Captured octets of them.", []string{"source"}},
-	frames:         {counter, "frames_total", "Frames received, by what became of them; with fragments_held, they add up to received_frames_total.", []string{"source", "disposition"}},
-	held:           {gauge, "fragments_held", "IP fragments, singly, whose datagram is still waited for.", []string{"source"}},
 	clockSteps:     {counter, "clock_steps_total", "Times that a source's clock went back and was re-based.", []string{"source"}},
 	boxDropped:     {counter, "mailbox_dropped_packets_total", "Packets that a full mailbox did not take.", []string{"source", "shard"}},
 	boxWaits:       {counter, "mailbox_waits_total", "Batches that waited for room in a mailbox; live sources never wait.", []string{"source", "shard"}},
@@ -83,12 +90,23 @@ var catalog = [metricCount]struct {
 	boxDepth:       {gauge, "mailbox_depth", "Messages that wait in a shard's mailbox.", []string{"shard", "mailbox"}},
 	boxCapacity:    {gauge, "mailbox_capacity", "Messages that may wait there.", []string{"shard", "mailbox"}},
 	lag:            {gauge, "shard_lag_seconds", "By how much source time a shard trails the source that is furthest ahead, as of its latest publication.", []string{"shard"}},
+	frames:         {counter, "frames_total", "Frames received, by what became of them; with frames_in_flight, they add up to received_frames_total.", []string{"disposition"}},
+	framesPassing:  {gauge, "frames_in_flight", "Frames received that have yet to become something else: IP fragments.", []string{"disposition"}},
 	handed:         {counter, "handed_packets_total", "Packets handed to shards: whole frames, and datagrams put together from fragments.", nil},
 	inFlight:       {gauge, "packets_in_flight", "Of them, those on their way to a shard.", nil},
 	dropped:        {counter, "dropped_total", "Packets lost, by the place where.", []string{"place"}},
 	balanced:       {gauge, "ledgers_balanced", "1 if every frame has one disposition and every packet one fate.", nil},
 	flows:          {gauge, "flows", "Flows now, by where they stand.", []string{"phase"}},
 	endpoints:      {gauge, "tcp_endpoints", "Endpoints of TCP flows now, by their state.", []string{"side", "state"}},
+	ringFrames:     {counter, "ring_frames_total", "Frames that the kernel put into a ring.", []string{"source"}},
+	ringDropped:    {counter, "ring_dropped_frames_total", "Frames for which it had no room.", []string{"source"}},
+	ringFreezes:    {counter, "ring_freezes_total", "Times that it had no free block.", []string{"source"}},
+	ringLosing:     {counter, "ring_losing_blocks_total", "Blocks that were handed over while frames were dropped.", []string{"source"}},
+	ringLoopbacks:  {counter, "ring_loopback_copies_total", "Second copies of frames on a loopback interface, discarded.", []string{"source"}},
+	ringTruncated:  {counter, "ring_truncated_frames_total", "Frames longer than a block, received cut short.", []string{"source"}},
+	ringReopened:   {counter, "ring_reopened_total", "Times that the ring was opened anew on an interface that came back.", []string{"source"}},
+	ringDowns:      {counter, "link_downs_total", "Times that the interface went down or away.", []string{"source"}},
+	ringLent:       {gauge, "ring_blocks_lent", "Blocks of the ring that shards hold.", []string{"source"}},
 }
 
 // descs are the families as Prometheus names them.

@@ -9,9 +9,10 @@
 //
 // # What adds up
 //
-// Both ledgers of Stats are there. For each source, the sum of
-// mbox_frames_total over its dispositions, and of mbox_fragments_held, is
-// mbox_received_frames_total; the sum of mbox_packets_total over shards and
+// Both ledgers of Stats are there. The sum of mbox_frames_total over
+// dispositions, and of mbox_frames_in_flight, is that of
+// mbox_received_frames_total over sources (while rings hand fragments to one
+// another, to within what is under way); the sum of mbox_packets_total over shards and
 // fates but "raw-only", and of mbox_packets_in_flight, is
 // mbox_handed_packets_total. mbox_dropped_total has what was lost, by place:
 // each place is one thing to do something about, and what is not there was not

@@ -22,9 +22,16 @@ import (
 type Collector struct {
 	stack *mbox.Stack
 	names []string // of the sources
+	rings []ring
 
 	mu      sync.Mutex
 	pending *poll // that the shards have not answered yet; nil: none
+}
+
+// ring is a source that counts what its interface did before the receiver.
+type ring struct {
+	name string
+	src  interface{ Counters() rx.RingCounters }
 }
 
 // poll is a census under way.
@@ -77,6 +84,9 @@ func New(stack *mbox.Stack, sources ...rx.Source) *Collector {
 			name += " " + strconv.Itoa(i)
 		}
 		c.names = append(c.names, name)
+		if r, ok := src.(interface{ Counters() rx.RingCounters }); ok {
+			c.rings = append(c.rings, ring{name, r})
+		}
 	}
 	return c
 }
@@ -105,7 +115,25 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	for i := range st.Shards {
 		s.shard(i, &st)
 	}
-	s.ledgers(&st)
+	s.ledgers(&st, c.ringCounters(s))
+}
+
+// ringCounters shows what rings count, and returns how many frames they dropped.
+func (c *Collector) ringCounters(s scrape) (drops uint64) {
+	for _, r := range c.rings {
+		n := r.src.Counters()
+		drops += n.Drops
+		for _, one := range []struct {
+			m metric
+			n uint64
+		}{
+			{ringFrames, n.Packets}, {ringDropped, n.Drops}, {ringFreezes, n.Freezes}, {ringLosing, n.Losing}, {ringLoopbacks, n.Loopbacks},
+			{ringTruncated, n.Truncated}, {ringReopened, n.Reopened}, {ringDowns, n.LinkDowns}, {ringLent, n.BlocksLent},
+		} {
+			s.count(one.m, one.n, r.name)
+		}
+	}
+	return drops
 }
 
 // scrape is one answer in the making.
@@ -121,14 +149,6 @@ func (s scrape) count(m metric, n uint64, labels ...string) { s.put(m, float64(n
 func (s scrape) source(name string, c *rx.Counters) {
 	s.count(receivedFrames, c.Frames, name)
 	s.count(receivedBytes, c.Octets, name)
-	one := mbox.Stats{Sources: []rx.Counters{*c}}
-	for _, d := range one.Frames() {
-		if d.Name == heldName { // what is held becomes something else: no counter
-			s.count(held, d.Count, name)
-			continue
-		}
-		s.count(frames, d.Count, name, d.Name)
-	}
 	s.count(clockSteps, c.ClockSteps, name)
 	s.count(fragmentBytes, c.Fragments.Octets, name)
 	for i := range c.Shards {
@@ -138,12 +158,6 @@ func (s scrape) source(name string, c *rx.Counters) {
 		s.put(boxWaited, seconds(t.WaitedNs), name, to)
 	}
 }
-
-// heldName and flightName are the dispositions that do not last.
-const (
-	heldName   = "fragment-held"
-	flightName = "in-flight"
-)
 
 func seconds(ns uint64) float64 { return time.Duration(ns).Seconds() }
 
@@ -193,17 +207,27 @@ func trails(st *mbox.Stats, clock uint64) uint64 {
 	return ahead - min(ahead, clock)
 }
 
+// passing are the dispositions that do not last: no counters.
+var passing = map[string]bool{"fragment-held": true, "fragment-between-rings": true, "in-flight": true}
+
 // ledgers shows what goes over all sources and shards.
-func (s scrape) ledgers(st *mbox.Stats) {
+func (s scrape) ledgers(st *mbox.Stats, ringDrops uint64) {
+	for _, d := range st.Frames() {
+		if passing[d.Name] {
+			s.count(framesPassing, d.Count, d.Name)
+		} else {
+			s.count(frames, d.Count, d.Name)
+		}
+	}
 	total, fates := st.Packets()
 	s.count(handed, total)
 	for _, d := range fates {
-		if d.Name == flightName {
+		if passing[d.Name] {
 			s.count(inFlight, d.Count)
 		}
 	}
 	sum := st.Total()
-	drops := map[string]uint64{"flow-table": sum.Fates[shard.FateNoRoom]}
+	drops := map[string]uint64{"ring": ringDrops, "flow-table": sum.Fates[shard.FateNoRoom]}
 	for i := range st.Sources {
 		c := &st.Sources[i]
 		d := c.Dropped()

@@ -133,7 +133,7 @@ func TestLedgers(t *testing.T) {
 		t.Errorf("no flows amid the run: %v", amid)
 	}
 	for when, g := range map[string]gathered{"amid": amid, "after": after} {
-		if in, out := g["mbox_received_frames_total{a?b}"], g.sum("mbox_frames_total{")+g.sum("mbox_fragments_held{"); in != out {
+		if in, out := g["mbox_received_frames_total{a?b}"], g.sum("mbox_frames_total{")+g.sum("mbox_frames_in_flight{"); in != out {
 			t.Errorf("%s: %v frames received, %v disposed of", when, in, out)
 		}
 	}
