@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mbox-stack/mbox/uevents"
+	"github.com/mbox-stack/mbox/wire"
 )
 
 // idleTimer is the sub order of the timer that ends a silent flow: after those
@@ -221,12 +222,8 @@ func (s *Shard) byFirst() []handle {
 	}
 	left := make([]begun, 0, s.flows.Len())
 	for i := range s.slots {
-		for c := range s.slots[i].lists {
-			for h := s.slots[i].lists[c].oldest; h != 0; {
-				fl := s.flows.At(h)
-				left = append(left, begun{fl.frame, h})
-				h = fl.newer
-			}
+		for h, fl := range s.flowsOf(wire.Slot(i)) {
+			left = append(left, begun{fl.frame, h})
 		}
 	}
 	slices.SortFunc(left, func(a, b begun) int { return cmp.Compare(a.frame, b.frame) })

@@ -73,7 +73,10 @@ func (s *Shard) found(sl *slot, h handle, fl *flow) {
 	if f.Packet.Key.Proto != wire.ProtoTCP {
 		fl.life = lifeDatagram
 	}
-	s.join(sl, h, fl, classUnproven)
+	if sl.ranked {
+		s.join(sl, h, fl, classUnproven)
+	}
+	s.crowd(sl, fl.id.Slot())
 	s.stats.Flows++
 	s.stats.Live++
 	if after, ends := s.cfg.Timeouts.of(fl.life); ends {
@@ -193,9 +196,11 @@ func (s *Shard) remove(h handle, fl *flow) {
 	} else {
 		s.plans.Release(fl.plan)
 	}
-	s.leave(sl, fl)
+	if sl.ranked {
+		s.leave(sl, fl)
+	}
 	s.index[fl.id.Slot()].remove(uint64(fl.tag), h)
-	sl.live--
+	s.thin(sl)
 	s.stats.Live--
 	fl.key = wire.FlowKey{} // a hint may still name the record
 	s.flows.Free(h)

@@ -58,19 +58,15 @@ const censusSlots = 8
 func (s *Shard) Count(from wire.Slot, c *Census) (next wire.Slot) {
 	end := min(int(from)+censusSlots, len(s.slots))
 	for i := int(from); i < end; i++ {
-		for l := range s.slots[i].lists {
-			for h := s.slots[i].lists[l].oldest; h != 0; {
-				fl := s.flows.At(h)
-				c.count(fl)
-				h = fl.newer
-			}
+		for _, fl := range s.flowsOf(wire.Slot(i)) {
+			c.count(fl)
 		}
 	}
 	return wire.Slot(end % len(s.slots))
 }
 
 func (c *Census) count(fl *flow) {
-	if fl.class == classReleased {
+	if fl.flags&flowReleased != 0 {
 		c.Flows[PhaseReleased]++
 		return
 	}

@@ -61,8 +61,7 @@ func (s *Shard) release(h handle, fl *flow) {
 	s.stats.Ended[uevents.EndReleased]++
 	s.stats.Marked++
 	sl := &s.slots[fl.id.Slot()]
-	s.leave(sl, fl)
-	s.join(sl, h, fl, classReleased)
+	s.rejoin(sl, h, fl, classReleased)
 	s.leaveFlow()
 }
 

@@ -42,9 +42,9 @@ type Shard struct {
 	seg    segmentState
 	rexmit uevents.Rexmit // of the segment under way; valid iff its look says that it repeats something
 	ending ending
-	result buffers.Result    // of the stream under way
-	peek   buffers.Result    // of comparisons
-	gone   buffers.GoneError // of the last ReadAt, lent with it
+	result buffers.Result     // of the stream under way
+	peek   buffers.Result     // of comparisons
+	gone   buffers.GoneError  // of the last ReadAt, lent with it
 	hints  [warmFrames]handle // see warmUp; 0: none
 	warmed uint64
 	// pressed says that stream memory is short, as of the latest step.
@@ -231,12 +231,9 @@ func (s *Shard) walk(f func(handle, *flow)) { s.walkSlots(0, wire.SlotCount, f) 
 // walkSlots is walk for the slots from <= slot < to.
 func (s *Shard) walkSlots(from, to int, f func(handle, *flow)) {
 	for i := from; i < to; i++ {
-		for c := range s.slots[i].lists[:classReleased] {
-			for h := s.slots[i].lists[c].oldest; h != 0; {
-				fl := s.flows.At(h)
-				next := fl.newer
+		for h, fl := range s.flowsOf(wire.Slot(i)) {
+			if fl.flags&flowReleased == 0 {
 				f(h, fl)
-				h = next
 			}
 		}
 	}

@@ -1,6 +1,12 @@
 package shard
 
-import "github.com/mbox-stack/mbox/wire"
+import (
+	"cmp"
+	"iter"
+	"slices"
+
+	"github.com/mbox-stack/mbox/wire"
+)
 
 // slot is one part of the key space: what is decided here is decided by the
 // slot's own history alone, whichever shard owns it.
@@ -8,15 +14,63 @@ type slot struct {
 	flows  uint64 // ever begun: the sequence of the latest FlowID
 	timers uint64 // ever armed by handlers
 	lists  [classCount]list
-	live   int // flow records in use
+	live   int  // flow records in use
+	ranked bool // flows are in lists: see rank
 }
 
-// list is the flows of one class in a slot, in the order they joined it.
+// list is the flows of one class in a slot, in the order they joined it. It is
+// kept while the slot is ranked.
 type list struct{ oldest, newest handle }
 
 // secondChances bounds how many flows that were active since they joined their
 // list are passed over in search of one to evict.
 const secondChances = 8
+
+// A slot ranks its flows, in lists by which one of them would be evicted, from
+// when it is half full until it is a quarter full: to move a flow from list to
+// list costs several misses, four times in a short connection's life, which
+// there is no need to pay as long as nothing is evicted.
+const (
+	rankAt   = 2
+	unrankAt = 4
+)
+
+// crowd ranks the slot's flows, where it has got so many.
+func (s *Shard) crowd(sl *slot, at wire.Slot) {
+	if sl.ranked || sl.live*rankAt < s.cfg.FlowsPerSlot {
+		return
+	}
+	sl.ranked = true
+	var all []handle
+	for h := range s.flowsOf(at) {
+		all = append(all, h)
+	}
+	slices.SortFunc(all, func(a, b handle) int { return cmp.Compare(s.flows.At(a).id, s.flows.At(b).id) })
+	for _, h := range all {
+		fl := s.flows.At(h)
+		s.join(sl, h, fl, fl.classNow())
+	}
+}
+
+// thin is told that the slot has lost a flow.
+func (s *Shard) thin(sl *slot) {
+	sl.live--
+	if sl.ranked && sl.live*unrankAt < s.cfg.FlowsPerSlot {
+		sl.ranked, sl.lists = false, [classCount]list{}
+	}
+}
+
+// flowsOf ranges over the flows of a slot, in the order of its index. Flows may
+// be released meanwhile, but neither begun nor removed.
+func (s *Shard) flowsOf(at wire.Slot) iter.Seq2[handle, *flow] {
+	return func(yield func(handle, *flow) bool) {
+		for _, e := range s.index[at].places {
+			if h := e.flow(); h != 0 && !yield(h, s.flows.At(h)) {
+				return
+			}
+		}
+	}
+}
 
 // join adds a flow to the newest end of a list.
 func (s *Shard) join(sl *slot, h handle, fl *flow, c class) {
@@ -28,6 +82,14 @@ func (s *Shard) join(sl *slot, h handle, fl *flow, c class) {
 		l.oldest = h
 	}
 	l.newest = h
+}
+
+// rejoin moves a flow to another list, where there are any.
+func (s *Shard) rejoin(sl *slot, h handle, fl *flow, c class) {
+	if sl.ranked {
+		s.leave(sl, fl)
+		s.join(sl, h, fl, c)
+	}
 }
 
 // leave takes a flow out of its list.
@@ -63,8 +125,7 @@ func (s *Shard) victim(sl *slot) handle {
 				break
 			}
 			fl.flags &^= flowActive
-			s.leave(sl, fl)
-			s.join(sl, h, fl, c)
+			s.rejoin(sl, h, fl, c)
 		}
 		if l.oldest != 0 {
 			return l.oldest

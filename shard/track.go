@@ -2,7 +2,6 @@ package shard
 
 import (
 	"github.com/mbox-stack/mbox/buffers"
-	"github.com/mbox-stack/mbox/internal/assert"
 	"github.com/mbox-stack/mbox/tcpfsm"
 	"github.com/mbox-stack/mbox/uevents"
 	"github.com/mbox-stack/mbox/wire"
@@ -479,10 +478,11 @@ func (s *Shard) timeHandshake(fl *flow, p *wire.Packet, d wire.Dir) {
 // earlier deadline where its timeout has become shorter.
 func (s *Shard) relist(fl *flow) {
 	s.relive(s.cur, fl)
-	if c := fl.classNow(); c != fl.class {
-		sl := &s.slots[fl.id.Slot()]
-		s.leave(sl, fl)
-		s.join(sl, s.cur, fl, c)
+	sl := &s.slots[fl.id.Slot()]
+	if !sl.ranked {
+		return
 	}
-	assert.That(fl.class < classCount, "a tracked flow is in a list")
+	if c := fl.classNow(); c != fl.class {
+		s.rejoin(sl, s.cur, fl, c)
+	}
 }

@@ -134,6 +134,10 @@ func (w *wheel) disarm(h handle) {
 
 func (w *wheel) unlink(h handle, n *timer) {
 	t := tickAt(n.deadline)
+	if last := len(w.due) - 1; last >= 0 && w.due[last] == h { // what peek returned
+		w.due = w.due[:last]
+		return
+	}
 	if t <= tickAt(w.now) {
 		at, ok := slices.BinarySearchFunc(w.due, h, w.compare)
 		assert.That(ok, "a timer of the tick at hand is in its list")
