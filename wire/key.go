@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"net/netip"
 
 	"github.com/cespare/xxhash/v2"
@@ -108,24 +109,24 @@ func (k *FlowKey) Equal(o *FlowKey) bool {
 // Hash returns a hash of the key under seed. It is the same for both
 // directions, as the key is.
 func (k *FlowKey) Hash(seed uint64) uint64 {
+	le := binary.LittleEndian
 	if k.Version == 4 && k.Scope == 0 {
-		var b [24]byte
-		binary.LittleEndian.PutUint64(b[0:], seed)
-		copy(b[8:12], k.Addr[0][12:])
-		copy(b[12:16], k.Addr[1][12:])
-		binary.LittleEndian.PutUint16(b[16:], k.Port[0])
-		binary.LittleEndian.PutUint16(b[18:], k.Port[1])
-		b[20] = byte(k.Proto)
+		// Whole words are written, as whole words are read: a core cannot forward
+		// what was put together in memory from smaller stores. The seed is in both,
+		// or the compiler would make bytes of the second again.
+		var b [16]byte
+		le.PutUint64(b[0:], seed^(uint64(le.Uint32(k.Addr[0][12:]))|uint64(le.Uint32(k.Addr[1][12:]))<<32))
+		le.PutUint64(b[8:], bits.RotateLeft64(seed, 32)^(uint64(k.Port[0])|uint64(k.Port[1])<<16|uint64(k.Proto)<<32|4<<40))
 		return xxhash.Sum64(b[:])
 	}
 	var b [56]byte
-	binary.LittleEndian.PutUint64(b[0:], seed)
-	copy(b[8:24], k.Addr[0][:])
-	copy(b[24:40], k.Addr[1][:])
-	binary.LittleEndian.PutUint16(b[40:], k.Port[0])
-	binary.LittleEndian.PutUint16(b[42:], k.Port[1])
-	b[44], b[45] = byte(k.Proto), k.Version
-	binary.LittleEndian.PutUint64(b[48:], k.Scope)
+	le.PutUint64(b[0:], seed)
+	for i := range k.Addr {
+		le.PutUint64(b[8+16*i:], le.Uint64(k.Addr[i][0:]))
+		le.PutUint64(b[16+16*i:], le.Uint64(k.Addr[i][8:]))
+	}
+	le.PutUint64(b[40:], seed^(uint64(k.Port[0])|uint64(k.Port[1])<<16|uint64(k.Proto)<<32|uint64(k.Version)<<40))
+	le.PutUint64(b[48:], k.Scope)
 	return xxhash.Sum64(b[:])
 }
 
