@@ -9,7 +9,9 @@ import "github.com/mbox-stack/mbox/wire"
 // It adds to *delta and *look, which are zero to begin with: they are too large
 // to be handed back by value for every packet.
 func (c *Conn) Advance(delta *Delta, look *Look, sent, received *wire.Segment, d wire.Dir, r Rules) {
-	c.step(delta, look, sent, received, d, r)
+	if sent != received || !c.usual(delta, look, sent, d) {
+		c.step(delta, look, sent, received, d, r)
+	}
 }
 
 // Plain reports whether seg, travelling in direction d, is what nearly all

@@ -75,7 +75,7 @@ func (c *Conn) Step(sent, received *wire.Segment, d wire.Dir, r Rules) (delta De
 		return delta
 	}
 	var look Look
-	c.step(&delta, &look, sent, received, d, r)
+	c.Advance(&delta, &look, sent, received, d, r)
 	return delta
 }
 

@@ -128,7 +128,7 @@ func fuzzOne(t *testing.T, c *Conn, s *fuzzStep, spare byte) {
 		long := before
 		var longDelta Delta
 		var longLook Look
-		long.Advance(&longDelta, &longLook, &s.seg, &s.seg, s.d, rules)
+		long.step(&longDelta, &longLook, &s.seg, &s.seg, s.d, rules)
 		if long != *c || longDelta != delta || longLook != look && !longLook.Renews {
 			t.Fatalf("the short way differs:\n%+v\n%+v\n%+v\n%+v\n%+v %+v", *c, long, delta, longDelta, look, longLook)
 		}
