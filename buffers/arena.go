@@ -48,6 +48,7 @@ type Arena struct {
 	flowCap uint64
 	seed    uint64
 	age     uint32 // of the last new segment that waits; it wraps
+	used    uint64 // octets, of all slots
 	slots   [wire.SlotCount]slotBudget
 	stats   Stats
 }

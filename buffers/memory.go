@@ -23,12 +23,14 @@ func (a *Arena) pieceCharge(p *piece) uint64 {
 func (a *Arena) charge(h *hold, slot wire.Slot, octets uint64) {
 	h.charged += octets
 	a.slots[slot].used += octets
+	a.used += octets
 }
 
 // discharge takes back what charge did.
 func (a *Arena) discharge(h *hold, slot wire.Slot, octets uint64) {
 	h.charged -= octets
 	a.slots[slot].used -= octets
+	a.used -= octets
 }
 
 // fits says which budget of s does not let it have more memory.
@@ -194,6 +196,9 @@ func (a *Arena) SetCap(s *Stream, octets uint64) {
 func (a *Arena) SetAllowance(slot wire.Slot, octets uint64) {
 	a.slots[slot].allowed = octets
 }
+
+// UsedInAll returns the memory that the streams of all slots have, in octets.
+func (a *Arena) UsedInAll() uint64 { return a.used }
 
 // Used returns how much memory the streams of a slot have, in octets.
 func (a *Arena) Used(slot wire.Slot) uint64 { return a.slots[slot].used }

@@ -3,7 +3,6 @@ package buffers
 import (
 	"fmt"
 	"reflect"
-	"unsafe"
 
 	"github.com/mbox-stack/mbox/internal/assert"
 )
@@ -36,6 +35,7 @@ type Slab[T any] struct {
 	spare  []uint32        // indices in chunks that are nil
 	live   int             // records given out
 	limit  int             // most records that may be given out
+	chunk  int             // octets of a chunk
 }
 
 // slabChunk is a piece of a slab: records and, beside them, the list of those
@@ -59,7 +59,7 @@ func NewSlab[T any](limit int) *Slab[T] {
 	if limit <= 0 || limit > slabMax {
 		limit = slabMax
 	}
-	return &Slab[T]{limit: limit}
+	return &Slab[T]{limit: limit, chunk: int(reflect.TypeFor[slabChunk[T]]().Size())}
 }
 
 // At returns the record of handle h. The pointer is good until Free(h). h must
@@ -118,8 +118,7 @@ func (s *Slab[T]) Limit() int { return s.limit }
 
 // Bytes returns the memory that the slab occupies, in octets.
 func (s *Slab[T]) Bytes() int {
-	var c slabChunk[T]
-	return (len(s.chunks) - len(s.spare)) * int(unsafe.Sizeof(c))
+	return (len(s.chunks) - len(s.spare)) * s.chunk
 }
 
 // Trim leaves chunks without a record in use to the collector, and returns how

@@ -30,7 +30,7 @@ func (s *Shard) begin() {
 		}
 	}
 	h, fl := s.flows.New()
-	if h == 0 || !s.indexOf(f.Hash).insert(f.Hash, h) {
+	if h == 0 || !sl.index.insert(f.Hash, h) {
 		if h != 0 {
 			s.flows.Free(h)
 		}
@@ -73,7 +73,7 @@ func (s *Shard) found(sl *slot, h handle, fl *flow) {
 	if f.Packet.Key.Proto != wire.ProtoTCP {
 		fl.life = lifeDatagram
 	}
-	if sl.ranked {
+	if sl.ranks != nil {
 		s.join(sl, h, fl, classUnproven)
 	}
 	s.crowd(sl, fl.id.Slot())
@@ -196,10 +196,10 @@ func (s *Shard) remove(h handle, fl *flow) {
 	} else {
 		s.plans.Release(fl.plan)
 	}
-	if sl.ranked {
+	if sl.ranks != nil {
 		s.leave(sl, fl)
 	}
-	s.index[fl.id.Slot()].remove(uint64(fl.tag), h)
+	sl.index.remove(uint64(fl.tag), h)
 	s.thin(sl)
 	s.stats.Live--
 	fl.key = wire.FlowKey{} // a hint may still name the record

@@ -46,20 +46,26 @@ func (c *census) slot(s *Shard, at wire.Slot) {
 		c.flow(s, at, h, fl)
 	}
 	flows := int(c.flows - before)
-	assert.That(flows == sl.live && flows == int(s.index[at].used), "I7: flows in the index are those counted")
-	listed := 0
-	for class := range sl.lists {
+	assert.That(flows == sl.live && flows == int(sl.index.used), "I7: flows in the index are those counted")
+	if sl.ranks != nil {
+		assert.That(c.ranked(s, sl.ranks) == flows, "I7: flows in the index are those in lists, if there are any")
+	}
+	assert.That(flows > 0 || s.arena.Used(at) == 0, "stream memory belongs to flows")
+}
+
+// ranked counts the flows in a slot's lists.
+func (c *census) ranked(s *Shard, lists *ranks) (listed int) {
+	for class := range lists {
 		older := handle(0)
-		for h := sl.lists[class].oldest; h != 0; h = s.flows.At(h).newer {
+		for h := lists[class].oldest; h != 0; h = s.flows.At(h).newer {
 			fl := s.flows.At(h)
 			assert.That(int(fl.class) == class && fl.older == older, "a flow stands where its list says")
 			older = h
 			listed++
 		}
-		assert.That(sl.lists[class].newest == older, "a list ends with its newest flow")
+		assert.That(lists[class].newest == older, "a list ends with its newest flow")
 	}
-	assert.That(listed == flows || !sl.ranked && listed == 0, "I7: flows in the index are those in lists, if there are any")
-	assert.That(flows > 0 || s.arena.Used(at) == 0, "stream memory belongs to flows")
+	return listed
 }
 
 // flow counts what belongs to one flow.

@@ -53,9 +53,11 @@ func (s *Shard) shareMemory() {
 		return
 	}
 	var report []Usage
-	for i := range s.slots {
-		if used := s.arena.Used(wire.Slot(i)); used > m.Floor {
-			report = append(report, Usage{wire.Slot(i), used})
+	if s.arena.UsedInAll() > m.Floor { // else no slot has more
+		for i := range s.slots {
+			if used := s.arena.Used(wire.Slot(i)); used > m.Floor {
+				report = append(report, Usage{wire.Slot(i), used})
+			}
 		}
 	}
 	g := m.Share.Step(s.cfg.Index, report)

@@ -21,7 +21,6 @@ type Shard struct {
 	Requests *actors.Mailbox[Request]
 
 	cfg   Config
-	index [wire.SlotCount]index // by slot, apart from the rest: it is all that look-ups need
 	slots [wire.SlotCount]slot
 	flows *buffers.Slab[flow]
 	plans *uevents.Plans
@@ -96,7 +95,7 @@ func New(cfg Config, snap *uevents.Snapshot) (*Shard, error) {
 	s.disp = uevents.NewDispatcher((*engine)(s))
 	places := make([]entry, wire.SlotCount*indexSmallest) // at once: a slot's first flow allocates nothing
 	for i := range s.slots {
-		s.index[i].places = places[i*indexSmallest : (i+1)*indexSmallest : (i+1)*indexSmallest]
+		s.slots[i].index.places = places[i*indexSmallest : (i+1)*indexSmallest : (i+1)*indexSmallest]
 	}
 	s.publish()
 	return s, nil

@@ -10,13 +10,19 @@ import (
 
 // slot is one part of the key space: what is decided here is decided by the
 // slot's own history alone, whichever shard owns it.
+//
+// It takes one cache line (TestLayout): there are more slots than a core's first
+// cache has lines.
 type slot struct {
+	index  index
+	live   int    // flow records in use
 	flows  uint64 // ever begun: the sequence of the latest FlowID
 	timers uint64 // ever armed by handlers
-	lists  [classCount]list
-	live   int  // flow records in use
-	ranked bool // flows are in lists: see rank
+	ranks  *ranks // nil: flows are in no lists; see crowd
 }
+
+// ranks are the lists of a slot.
+type ranks [classCount]list
 
 // list is the flows of one class in a slot, in the order they joined it. It is
 // kept while the slot is ranked.
@@ -37,10 +43,10 @@ const (
 
 // crowd ranks the slot's flows, where it has got so many.
 func (s *Shard) crowd(sl *slot, at wire.Slot) {
-	if sl.ranked || sl.live*rankAt < s.cfg.FlowsPerSlot {
+	if sl.ranks != nil || sl.live*rankAt < s.cfg.FlowsPerSlot {
 		return
 	}
-	sl.ranked = true
+	sl.ranks = new(ranks)
 	var all []handle
 	for h := range s.flowsOf(at) {
 		all = append(all, h)
@@ -55,8 +61,8 @@ func (s *Shard) crowd(sl *slot, at wire.Slot) {
 // thin is told that the slot has lost a flow.
 func (s *Shard) thin(sl *slot) {
 	sl.live--
-	if sl.ranked && sl.live*unrankAt < s.cfg.FlowsPerSlot {
-		sl.ranked, sl.lists = false, [classCount]list{}
+	if sl.ranks != nil && sl.live*unrankAt < s.cfg.FlowsPerSlot {
+		sl.ranks = nil
 	}
 }
 
@@ -64,7 +70,7 @@ func (s *Shard) thin(sl *slot) {
 // be released meanwhile, but neither begun nor removed.
 func (s *Shard) flowsOf(at wire.Slot) iter.Seq2[handle, *flow] {
 	return func(yield func(handle, *flow) bool) {
-		for _, e := range s.index[at].places {
+		for _, e := range s.slots[at].index.places {
 			if h := e.flow(); h != 0 && !yield(h, s.flows.At(h)) {
 				return
 			}
@@ -74,7 +80,7 @@ func (s *Shard) flowsOf(at wire.Slot) iter.Seq2[handle, *flow] {
 
 // join adds a flow to the newest end of a list.
 func (s *Shard) join(sl *slot, h handle, fl *flow, c class) {
-	l := &sl.lists[c]
+	l := &sl.ranks[c]
 	fl.class, fl.older, fl.newer = c, l.newest, 0
 	if l.newest != 0 {
 		s.flows.At(l.newest).newer = h
@@ -86,7 +92,7 @@ func (s *Shard) join(sl *slot, h handle, fl *flow, c class) {
 
 // rejoin moves a flow to another list, where there are any.
 func (s *Shard) rejoin(sl *slot, h handle, fl *flow, c class) {
-	if sl.ranked {
+	if sl.ranks != nil {
 		s.leave(sl, fl)
 		s.join(sl, h, fl, c)
 	}
@@ -94,7 +100,7 @@ func (s *Shard) rejoin(sl *slot, h handle, fl *flow, c class) {
 
 // leave takes a flow out of its list.
 func (s *Shard) leave(sl *slot, fl *flow) {
-	l := &sl.lists[fl.class]
+	l := &sl.ranks[fl.class]
 	if fl.older != 0 {
 		s.flows.At(fl.older).newer = fl.newer
 	} else {
@@ -114,7 +120,7 @@ func (s *Shard) leave(sl *slot, fl *flow) {
 // since: then it joins again. 0 if the slot has none.
 func (s *Shard) victim(sl *slot) handle {
 	for _, c := range [...]class{classReleased, classClosed, classUnproven, classTwoSided} {
-		l := &sl.lists[c]
+		l := &sl.ranks[c]
 		for range secondChances {
 			h := l.oldest
 			if h == 0 || l.newest == h {
@@ -135,7 +141,7 @@ func (s *Shard) victim(sl *slot) handle {
 }
 
 // indexOf returns the index of the slot that a hash belongs to.
-func (s *Shard) indexOf(hash uint64) *index { return &s.index[wire.SlotOf(hash)] }
+func (s *Shard) indexOf(hash uint64) *index { return &s.slots[wire.SlotOf(hash)].index }
 
 // slotOf returns the slot that a hash belongs to.
 func (s *Shard) slotOf(hash uint64) *slot { return &s.slots[wire.SlotOf(hash)] }

@@ -119,7 +119,7 @@ func (s *Shard) publish() {
 	c.Memory = uint64(s.flows.Bytes() + s.pairs.Bytes() + s.labels.Bytes() + s.alarms.Bytes() +
 		s.arena.Bytes() + s.wheel.nodes.Bytes())
 	for i := range s.slots {
-		c.Memory += uint64(s.index[i].bytes())
+		c.Memory += uint64(s.slots[i].index.bytes())
 	}
 	s.published.Store(&c)
 }

@@ -479,7 +479,7 @@ func (s *Shard) timeHandshake(fl *flow, p *wire.Packet, d wire.Dir) {
 func (s *Shard) relist(fl *flow) {
 	s.relive(s.cur, fl)
 	sl := &s.slots[fl.id.Slot()]
-	if !sl.ranked {
+	if sl.ranks == nil {
 		return
 	}
 	if c := fl.classNow(); c != fl.class {
