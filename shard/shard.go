@@ -203,9 +203,10 @@ func (s *Shard) warmUp(frames []buffers.Frame) {
 	}
 	sum := uint64(0)
 	for _, h := range s.hints[:len(frames)] {
-		if h != 0 {
+		if h != 0 { // one look at each of the record's lines
 			fl := s.flows.At(h)
-			sum += fl.key.Scope + uint64(fl.plan) + fl.sent[0].packets
+			sum += fl.key.Scope + uint64(fl.conn.State(wire.ToServer)) + uint64(fl.conn.State(wire.ToClient)) +
+				fl.sent[1].packets + uint64(fl.id)
 		}
 	}
 	s.warmed += sum // so that the loads are not left out

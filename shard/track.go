@@ -478,7 +478,7 @@ func (s *Shard) timeHandshake(fl *flow, p *wire.Packet, d wire.Dir) {
 // earlier deadline where its timeout has become shorter.
 func (s *Shard) relist(fl *flow) {
 	s.relive(s.cur, fl)
-	sl := &s.slots[fl.id.Slot()]
+	sl := s.slotOf(s.frame.Hash)
 	if sl.ranks == nil {
 		return
 	}
