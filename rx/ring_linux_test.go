@@ -3,10 +3,20 @@ package rx_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/mbox-stack/mbox/internal/craft"
 	"github.com/mbox-stack/mbox/rx"
+	"github.com/mbox-stack/mbox/wire"
 )
 
 // openRings opens rings and closes them with the test.
@@ -82,4 +92,227 @@ func TestRingBringsFramesAsTheyWereSent(t *testing.T) {
 		t.Errorf("counted %+v, sent %d", c, sent)
 	}
 	t.Log(r.Setup())
+}
+
+func TestRingPutsVLANTagsBack(t *testing.T) {
+	namespace(t)
+	veth(t, "in0", "out0", 1)
+	r := openRings(t, rx.RingConfig{Interface: "in0"})[0]
+	tags := [][]byte{
+		{0x81, 0x00, 0x60, 0x05},
+		{0x88, 0xa8, 0x00, 0x07},
+		{0x88, 0xa8, 0x00, 0x07, 0x81, 0x00, 0xef, 0xff},
+	}
+	var want [][]byte
+	for _, tag := range tags {
+		plain := numbered(1, 100)
+		want = append(want, slices.Concat(plain[:12], tag, plain[12:]))
+	}
+	newSender(t, "out0").send(want...)
+	for i, f := range fetch(t, r, len(want)) {
+		if !bytes.Equal(f.Data, want[i]) || int(f.WireLen) != len(want[i]) {
+			t.Errorf("tag % x: came as\n% x\nwant\n% x", tags[i], f.Data[:24], want[i][:24])
+		}
+	}
+}
+
+func TestRingLeavesOutSecondCopiesOnLoopback(t *testing.T) {
+	namespace(t)
+	for _, name := range []string{"lo", rx.AnyInterface} {
+		r := openRings(t, rx.RingConfig{Interface: name})[0]
+		const n = 100
+		newSender(t, "lo").send(slices.Repeat([][]byte{numbered(7, 80)}, n)...)
+		got := fetch(t, r, n+1)
+		c := r.Counters()
+		if len(got) != n || c.Loopbacks != n || c.Packets != 2*n {
+			t.Errorf("%s: %d frames of %d; %+v", name, len(got), n, c)
+		}
+		if len(got) > 0 && got[0].Link != wire.LinkEthernet {
+			t.Errorf("%s: link type %v", name, got[0].Link)
+		}
+	}
+}
+
+func TestRingKnowsLinksWithoutEthernet(t *testing.T) {
+	namespace(t)
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Skipf("no tun devices: %v", err)
+	}
+	defer unix.Close(fd)
+	q, _ := unix.NewIfreq("tun0")
+	q.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, q); err != nil {
+		t.Skipf("no tun device: %v", err)
+	}
+	up(t, "tun0")
+	for _, name := range []string{"tun0", rx.AnyInterface} {
+		r := openRings(t, rx.RingConfig{Interface: name})[0]
+		p := craft.Path{Src: netip.MustParseAddrPort("10.0.0.1:1"), Dst: netip.MustParseAddrPort("10.0.0.2:2"), Link: craft.Bare}
+		packet := craft.AppendUDP(nil, &p, []byte("text"))
+		if _, err := unix.Write(fd, packet); err != nil {
+			t.Fatal(err)
+		}
+		got := fetch(t, r, 1)
+		if len(got) != 1 || got[0].Link != wire.LinkRaw || !bytes.Equal(got[0].Data, packet) {
+			t.Errorf("%s: came as %+v", name, got)
+		}
+	}
+}
+
+// TestRingKeepsLentBlocks: what is lent stays readable after Close, the kernel
+// fills nothing that is lent, and what it has no room for is counted.
+func TestRingKeepsLentBlocks(t *testing.T) {
+	namespace(t)
+	veth(t, "in0", "out0", 1)
+	const blocks = 4
+	r := openRings(t, rx.RingConfig{Interface: "in0", Blocks: blocks, BlockOctets: 16 << 10})[0]
+	s := newSender(t, "out0")
+	var lent []rx.Chunk
+	sent := 0
+	for len(lent) < blocks {
+		for range 20 {
+			sent += s.send(numbered(sent, 1000))
+		}
+		var c rx.Chunk
+		if err := r.Next(&c); err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Frames) > 0 {
+			c.Frames = slices.Clone(c.Frames)
+			lent = append(lent, c)
+		}
+	}
+	for range 50 {
+		sent += s.send(numbered(sent, 1000))
+	}
+	received := 0
+	for _, c := range lent {
+		received += len(c.Frames)
+	}
+	var none rx.Chunk
+	if err := r.Next(&none); err != nil || len(none.Frames) != 0 {
+		t.Fatalf("with all blocks lent there are %d frames, %v", len(none.Frames), err)
+	}
+	k := r.Counters()
+	if k.BlocksLent != blocks || k.Drops == 0 || k.Packets+k.Drops != uint64(sent) || k.Packets != uint64(received) {
+		t.Errorf("sent %d, received %d: %+v", sent, received, k)
+	}
+	lent[1].Release()
+	lent[0].Release() // in any order, and from anywhere
+	r.Close()
+	n := -1
+	for _, c := range lent[2:] {
+		for _, f := range c.Frames {
+			if got := int(binary.BigEndian.Uint32(f.Data[14:])); got <= n || len(f.Data) != 1000 {
+				t.Fatalf("after Close a lent frame is number %d behind %d, of %d octets", got, n, len(f.Data))
+			} else {
+				n = got
+			}
+		}
+		done := make(chan struct{})
+		go func() { c.Release(); close(done) }()
+		<-done
+	}
+	if err := r.Next(&none); !errors.Is(err, rx.ErrClosed) {
+		t.Errorf("Next after Close: %v", err)
+	}
+}
+
+func TestRingResumesWhenBlocksComeBack(t *testing.T) {
+	namespace(t)
+	veth(t, "in0", "out0", 1)
+	r := openRings(t, rx.RingConfig{Interface: "in0", Blocks: 3, BlockOctets: 16 << 10})[0]
+	s := newSender(t, "out0")
+	for round := range 20 {
+		s.send(numbered(round, 100))
+		var c rx.Chunk
+		for len(c.Frames) == 0 {
+			if err := r.Next(&c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := binary.BigEndian.Uint32(c.Frames[0].Data[14:]); got != uint32(round) || len(c.Frames) != 1 {
+			t.Fatalf("round %d: %d frames, the first is number %d", round, len(c.Frames), got)
+		}
+		go c.Release()
+	}
+}
+
+func TestCloseEndsNextThatWaits(t *testing.T) {
+	namespace(t)
+	before := descriptors(t)
+	for range 20 {
+		rings := openRings(t, rx.RingConfig{Interface: "lo", Rings: 2})
+		done := make(chan error)
+		for _, r := range rings {
+			go func() {
+				var c rx.Chunk
+				err := error(nil)
+				for err == nil {
+					err = r.Next(&c)
+					c.Release()
+				}
+				done <- err
+			}()
+		}
+		for _, r := range rings {
+			r.Close()
+			if err := r.Close(); err != nil {
+				t.Errorf("closed twice: %v", err)
+			}
+			if err := <-done; !errors.Is(err, rx.ErrClosed) {
+				t.Errorf("Next ended with %v", err)
+			}
+		}
+	}
+	if after := descriptors(t); after != before {
+		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+}
+
+// descriptors returns how many the program has open.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
+}
+
+// TestGarbageOfEveryLength sends frames of every length that the interface
+// takes, and counts them.
+func TestGarbageOfEveryLength(t *testing.T) {
+	namespace(t)
+	veth(t, "in0", "out0", 1)
+	for _, name := range []string{"in0", "out0"} {
+		on(t, name, func(l netlink.Link) error { return netlink.LinkSetMTU(l, 65535) })
+	}
+	ring := openRings(t, rx.RingConfig{Interface: "in0", BlockOctets: 1 << 20, Blocks: 16})
+	live := startReceivers(t, ring, 2)
+	s := newSender(t, "out0")
+	garbage := rand.New(rand.NewPCG(3, 4))
+	sent := 0
+	for n := 14; n < 65535; n += 1 + n/300 {
+		f := make([]byte, n)
+		for i := range f {
+			f[i] = byte(garbage.Uint32())
+		}
+		f[0] &^= 1
+		if n%3 == 0 {
+			copy(f[12:], []byte{8, 0, 0x45})
+		} else if n%3 == 1 {
+			copy(f[12:], []byte{0x86, 0xdd, 0x60})
+		}
+		sent += s.send(f)
+	}
+	seen := func() uint64 { c := ring[0].Counters(); return c.Packets + c.Drops }
+	live.until(t, func() bool { return seen() == uint64(sent) })
+	live.stop(t)
+	c, k := live.all[0].Counters(), ring[0].Counters()
+	if c.Disposed() != c.Frames || k.Packets+k.Drops != uint64(sent) || c.Frames > k.Packets {
+		t.Errorf("sent %d, %+v, received %d, disposed %d", sent, k, c.Frames, c.Disposed())
+	}
+	t.Logf("%d frames sent, %d dropped", sent, k.Drops)
 }
