@@ -28,6 +28,7 @@ var ErrRunning = errors.New("mbox: the stack has been run")
 type running struct {
 	shards    []*shard.Shard
 	receivers []*rx.Receiver
+	sources   []rx.Source
 	table     *rx.Table
 	writers   []*merge.Writer
 	commons   *shard.Commons
@@ -101,6 +102,11 @@ func (s *Stack) start(ctx context.Context, sources []rx.Source) (*running, error
 		run.receivers = append(run.receivers, r)
 	}
 	run.raw(snap.HasRaw())
+	if err := s.limit(sources, snap); err != nil {
+		run.pool.Release()
+		return nil, err
+	}
+	run.sources = sources
 	s.started, s.run = true, run
 	run.launch(ctx)
 	return run, nil

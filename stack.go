@@ -85,6 +85,9 @@ func (s *Stack) change(change func(*uevents.Set) error) error {
 	run, snap := s.run, s.set.Snapshot()
 	if run != nil {
 		run.raw(snap.HasRaw())
+		if err := s.limit(run.sources, snap); err != nil {
+			s.cfg.Log.Warn("the kernel filter is as it was", "error", err)
+		}
 	}
 	s.mu.Unlock()
 	if run != nil {

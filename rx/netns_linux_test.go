@@ -3,6 +3,7 @@ package rx_test
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/mbox-stack/mbox/internal/craft"
 )
 
 // namespace puts the test's thread into a network namespace of its own, with
@@ -108,4 +111,12 @@ func (s *sender) send(frames ...[]byte) (sent int) {
 		sent++
 	}
 	return sent
+}
+
+// flow returns the path of a flow's packets by its ports.
+func flow(from, to uint16) craft.Path {
+	return craft.Path{
+		Src: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), from),
+		Dst: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.2"), to),
+	}
 }

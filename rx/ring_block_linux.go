@@ -17,7 +17,8 @@ import (
 // lent block has come back.
 type ringSocket struct {
 	fd     int
-	index  int // of the interface; 0: any
+	index  int    // of the interface; 0: any
+	bound  uint16 // hardware type of the interface, ARPHRD_*
 	mem    []byte
 	blocks []ringBlock
 	refs   atomic.Int32 // the ring's, and one for each lent block

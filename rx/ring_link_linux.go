@@ -1,8 +1,10 @@
 package rx
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"time"
 
@@ -104,8 +106,12 @@ func (l *link) nameOf(s *ringSocket) (string, error) {
 // goes down says so once.
 func (r *Ring) failing() {
 	why, err := unix.GetsockoptInt(r.sock.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && why != 0 && unix.Errno(why) != unix.ENETDOWN {
-		r.cfg.Log.Warn("the ring's socket reports an error", "interface", r.cfg.Interface, "ring", r.index, "error", unix.Errno(why))
+	switch {
+	case err != nil || why == 0:
+	case unix.Errno(why) == unix.ENETDOWN:
+		r.lost("the interface is down") // if only for a moment
+	default:
+		r.say(slog.LevelWarn, "the ring's socket reports an error", "error", unix.Errno(why))
 	}
 	r.looked = time.Time{}
 }
@@ -137,7 +143,7 @@ func (r *Ring) lookAfter(now time.Time) {
 		return
 	}
 	if name != r.link.name {
-		r.cfg.Log.Info("the interface was renamed: the ring stays with it", "from", r.link.name, "to", name, "ring", r.index)
+		r.say(slog.LevelInfo, "the interface was renamed: the ring stays with it", "name", name)
 		r.link.name = name
 	}
 	up, err := r.link.up(name)
@@ -157,12 +163,21 @@ func (r *Ring) lost(what string) {
 	}
 	r.link.down = true
 	r.tally.linkDowns.Add(1)
-	r.cfg.Log.Warn(what, "interface", r.link.name, "ring", r.index)
+	r.say(slog.LevelWarn, what)
 }
 
 func (r *Ring) found(what string) {
 	r.link.down = false
-	r.cfg.Log.Info(what, "interface", r.link.name, "ring", r.index)
+	r.say(slog.LevelInfo, what)
+}
+
+// say logs what is with the interface. Of several rings the first one speaks, as
+// all of them see the same.
+func (r *Ring) say(level slog.Level, what string, args ...any) {
+	if r.index > 0 {
+		level = slog.LevelDebug
+	}
+	r.cfg.Log.Log(context.Background(), level, what, append([]any{"interface", r.link.name, "ring", r.index}, args...)...)
 }
 
 // resume opens the ring on an interface that has its name again. Rings of a
@@ -176,14 +191,16 @@ func (r *Ring) resume() {
 	s, err := r.socketInSpace(index)
 	if err != nil {
 		if r.refused == nil || r.refused.Error() != err.Error() {
-			r.cfg.Log.Warn("the ring cannot be opened again yet", "interface", r.cfg.Interface, "ring", r.index, "error", err)
+			r.say(slog.LevelWarn, "the ring cannot be opened again yet", "error", err)
 		}
 		r.refused = err
 		return
 	}
 	r.refused = nil
 	r.tally.reopened.Add(1)
-	r.take(s)
+	if err := r.take(s); err != nil {
+		r.say(slog.LevelWarn, "the ring is open without its kernel filter", "error", err)
+	}
 	r.found("the interface is back, and the ring open again")
 }
 

@@ -55,7 +55,8 @@ type Ring struct {
 	size    atomic.Int32 // blocks of sock, 0 for none
 	at      atomic.Int64 // index of the interface that sock is bound to, -1 for none
 
-	tally tally
+	tally  tally
+	limits limits // guarded by tally.mu
 }
 
 // ringGroup is what the rings of one OpenRings share.

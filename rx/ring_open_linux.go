@@ -31,16 +31,18 @@ func (r *Ring) open() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.cfg.Interface, err)
 	}
-	r.take(s)
-	return nil
+	return r.take(s)
 }
 
-// take makes s the ring's socket.
-func (r *Ring) take(s *ringSocket) {
+// take makes s the ring's socket, and lets frames in.
+func (r *Ring) take(s *ringSocket) error {
 	r.sock, r.opened = s, true
 	r.at.Store(int64(s.index))
 	r.size.Store(int32(len(s.blocks)))
-	r.tally.begin(s)
+	r.tally.mu.Lock()
+	defer r.tally.mu.Unlock()
+	r.tally.sock = s
+	return r.limit(s)
 }
 
 // socket returns a socket that receives from the interface with an index.
@@ -49,7 +51,7 @@ func (r *Ring) socket(index int) (*ringSocket, error) {
 	if err != nil {
 		return nil, socketError(err)
 	}
-	s := &ringSocket{fd: fd, index: index, hardware: unix.ARPHRD_VOID, link: linkUnknown}
+	s := &ringSocket{fd: fd, index: index, bound: r.link.hardware, hardware: unix.ARPHRD_VOID, link: linkUnknown}
 	s.refs.Store(1)
 	if err := r.setUp(s); err != nil {
 		s.close()
@@ -58,7 +60,8 @@ func (r *Ring) socket(index int) (*ringSocket, error) {
 	return s, nil
 }
 
-// setUp takes a new socket to where it receives. The order matters: a socket
+// setUp takes a new socket to where it would receive, were it not for its kernel
+// filter: take puts another in its place. The order matters: a socket
 // that is bound receives, so nothing passes before the ring has its place in the
 // group, and the kernel binds none that is in a group.
 func (r *Ring) setUp(s *ringSocket) error {
@@ -84,10 +87,7 @@ func (r *Ring) setUp(s *ringSocket) error {
 			return fmt.Errorf("promiscuous mode: %w", linkError(err))
 		}
 	}
-	if err := r.group.join(r, s.fd); err != nil {
-		return err
-	}
-	return attach(s.fd, nil)
+	return r.group.join(r, s.fd)
 }
 
 // ethPAll is ETH_P_ALL in network byte order, as bind wants it.

@@ -10,8 +10,8 @@ import (
 // what the kernel does with frames that nobody wants.
 func (r *Ring) Setup() string {
 	r.tally.mu.Lock()
+	defer r.tally.mu.Unlock()
 	s := r.tally.sock
-	r.tally.mu.Unlock()
 	if s == nil {
 		return r.String() + ": not open"
 	}
@@ -32,5 +32,6 @@ func (r *Ring) Setup() string {
 		fmt.Fprintf(&b, ", one of %d rings by %s (group %d)", n, r.cfg.Fanout, r.group.id)
 		r.group.mu.Unlock()
 	}
+	b.WriteString("; " + r.limits.describe(linkOf(s.bound)))
 	return b.String()
 }

@@ -141,12 +141,6 @@ type tally struct {
 	packets, drops, freezes uint64
 }
 
-func (t *tally) begin(s *ringSocket) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.sock = s
-}
-
 // end takes what the socket has counted, before it is closed.
 func (t *tally) end() {
 	t.read()

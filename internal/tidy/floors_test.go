@@ -209,7 +209,9 @@ var placed = []struct {
 }{
 	{"C", func(*file) bool { return false }},
 	{"unsafe", func(f *file) bool { return f.test || within(f.pkg, "rx", "buffers", "internal/sys") }},
-	{"golang.org/x/sys", func(f *file) bool { return f.test || within(f.pkg, "rx", "internal/sys", "internal/netns", "cmd", "perf") }},
+	{"golang.org/x/sys", func(f *file) bool {
+		return f.test || within(f.pkg, "rx", "internal/sys", "internal/netns", "cmd", "perf")
+	}},
 	// A step of the state machine is a function of its arguments.
 	{"time", notTCPFSM},
 	{"sync", notTCPFSM},
