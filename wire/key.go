@@ -111,13 +111,8 @@ func (k *FlowKey) Equal(o *FlowKey) bool {
 func (k *FlowKey) Hash(seed uint64) uint64 {
 	le := binary.LittleEndian
 	if k.Version == 4 && k.Scope == 0 {
-		// Whole words are written, as whole words are read: a core cannot forward
-		// what was put together in memory from smaller stores. The seed is in both,
-		// or the compiler would make bytes of the second again.
-		var b [16]byte
-		le.PutUint64(b[0:], seed^(uint64(le.Uint32(k.Addr[0][12:]))|uint64(le.Uint32(k.Addr[1][12:]))<<32))
-		le.PutUint64(b[8:], bits.RotateLeft64(seed, 32)^(uint64(k.Port[0])|uint64(k.Port[1])<<16|uint64(k.Proto)<<32|4<<40))
-		return xxhash.Sum64(b[:])
+		return hash16(seed^(uint64(le.Uint32(k.Addr[0][12:]))|uint64(le.Uint32(k.Addr[1][12:]))<<32),
+			bits.RotateLeft64(seed, 32)^(uint64(k.Port[0])|uint64(k.Port[1])<<16|uint64(k.Proto)<<32|4<<40))
 	}
 	var b [56]byte
 	le.PutUint64(b[0:], seed)
