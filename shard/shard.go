@@ -144,6 +144,7 @@ func (s *Shard) mark(m Mark) {
 // then. Nothing here allocates once tables and pools have their size, blocks, or
 // reads a clock: each frame carries its source's time.
 func (s *Shard) run(b *buffers.Batch) {
+	s.align(b)
 	s.batch, s.at = b, 0
 	s.stats.Batches++
 	s.protect(s.frames)
