@@ -32,8 +32,50 @@
 // CaptureError says what broke and where. Lengths are checked against what was
 // read before anything is believed.
 //
+// # How interfaces are captured on
+//
+// With PACKET_RX_RING, version 3, on a packet socket: the kernel fills blocks of
+// frames in memory that it shares with us, and hands a block over when it is
+// full or the retire time is over. Frames are lent to shards where they lie; the
+// block goes back when the last batch cut from it has been released, from
+// whichever goroutine, in any order. The way that frames take does not allocate,
+// copy or call the system but to wait.
+//
+// What a ring puts right: the outer VLAN tag, which the kernel takes out, goes
+// back into the frame (its addresses move ahead by four octets, for which room is
+// reserved). Checksums that the sender's card had yet to fill in are marked. On lo
+// every packet comes twice: the copy that was sent is left out. Frames of "any"
+// have the link type of the interface that they came by.
+//
+// What is lost, and where that is counted:
+//
+//	the ring has no free block          RingCounters.Drops, Freezes, Losing
+//	a shard's mailbox is full           ShardTotals.Dropped
+//	a shard holds its share of blocks   ShardTotals.Dropped, HeldBack
+//	a ring has no room for a fragment   Totals.ForwardNoRoom
+//	the kernel's filter held it back    nowhere: it was never received
+//
+// A shard that stands still keeps every block that its batches lie in. With n
+// shards each may hold the n+1st part of a ring's blocks, and what lies in others
+// is dropped for it alone, so that one that works has always two parts.
+//
+// Several rings share an interface as the kernel deals frames out (fanout), and
+// each has its receiver. Any of them may bring a frame of any flow: it is steered
+// by our own hash. Fragments of one datagram may come by different rings too, so
+// each is put together by one of them, which the datagram's name says, and the
+// others copy their fragments over, bounded and counted.
+//
+// An interface that goes down or away takes nothing along: Next goes on with the
+// time alone, says in the log what has happened, and opens the ring anew if need
+// be, which takes CAP_NET_RAW. After a rename the ring stays with the interface.
+//
 // # Traps
 //
+// The socket lives as long as its memory is mapped, and that is until the last
+// lent block has come back: a batch that is never released keeps the socket, its
+// fanout group and its namespace. Asking the kernel for statistics resets them
+// (Counters adds them up), so nobody else may ask.
+////
 // A chunk's frames are lent until the next call of Next, its octets until the
 // block is released. A Chunk holds one reference; Receiver releases it, and so
 // must whoever calls Next himself.

@@ -2,9 +2,11 @@ package rx_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/mbox-stack/mbox/buffers"
@@ -75,4 +77,51 @@ func Example() {
 	// 2 12:00:58 10.0.0.1:40000 S
 	// 3 12:00:59 10.0.0.1:40000 S
 	// 3 received, 3 handed over
+}
+
+// Two rings of an interface, shared by the card's queues. It needs CAP_NET_RAW,
+// so nothing is run here; mbox's Stack does all of this by itself.
+func ExampleOpenRings() {
+	rings, err := rx.OpenRings(rx.RingConfig{Interface: "eth0", Rings: 2, Fanout: rx.FanoutQueue})
+	if errors.Is(err, rx.ErrPermission) {
+		fmt.Println(err) // it names the capability, and how to grant it
+		return
+	} else if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	var wait sync.WaitGroup
+	for _, ring := range rings {
+		fmt.Println(ring.Setup())
+		r, err := rx.NewReceiver(ring, []rx.Outlet{printer{}}, rx.Options{Seed: 1}) // one seed for all
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		wait.Go(func() {
+			if err := r.Run(ctx); err != nil {
+				fmt.Println(err)
+			}
+			c := ring.Counters()
+			fmt.Println(ring, c.Packets, "frames,", c.Drops, "lost in the ring")
+		})
+	}
+	wait.Wait()
+}
+
+// Interface is what Listing 1 of the paper opens: one ring, with defaults.
+func ExampleInterface() {
+	src := rx.Interface("eth0")
+	defer src.Close()
+	var c rx.Chunk
+	for range 10 {
+		if err := src.Next(&c); err != nil {
+			fmt.Println(err) // the first call opens it
+			return
+		}
+		fmt.Println(len(c.Frames), "frames")
+		c.Release()
+	}
 }

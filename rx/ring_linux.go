@@ -103,6 +103,7 @@ func OpenRings(c RingConfig) ([]*Ring, error) {
 			return nil, err
 		}
 	}
+	g.rings[0].warnOfQueues()
 	return g.rings, nil
 }
 

@@ -124,3 +124,28 @@ func TestOlderThan(t *testing.T) {
 		}
 	}
 }
+
+func TestSymmetryOfRSS(t *testing.T) {
+	symmetric := []byte{0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a}
+	usual := []byte{0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2}
+	for _, tc := range []struct {
+		function, transform uint8
+		key                 []byte
+		want                bool
+	}{
+		{rssToeplitz, 0, usual, false}, {rssToeplitz, 0, symmetric, true}, {rssToeplitz, 1, usual, true},
+		{rssToeplitz, 2, usual, true}, {rssXOR, 0, usual, true}, {1 << 2, 0, symmetric, false}, {rssToeplitz, 0, nil, false},
+	} {
+		if got := symmetricHash(tc.function, tc.transform, tc.key); got != tc.want {
+			t.Errorf("function %d, transform %d, key % x: %v", tc.function, tc.transform, tc.key, got)
+		}
+	}
+	var l link
+	if err := l.open(); err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	if _, known := symmetricRSS(l.control, "lo"); known {
+		t.Error("lo is said to have a card")
+	}
+}
