@@ -55,9 +55,12 @@
 //	a ring has no room for a fragment   Totals.ForwardNoRoom
 //	the kernel's filter held it back    nowhere: it was never received
 //
-// A shard that stands still keeps every block that its batches lie in. With n
-// shards each may hold the n+1st part of a ring's blocks, and what lies in others
-// is dropped for it alone, so that one that works has always two parts.
+// The kernel fills blocks in their order, and stops before one that is lent. So a
+// block that is still lent when the kernel has come three quarters of the way
+// round to it is moved aside: a copy is mapped over it, where it is read, and the
+// kernel's memory is used from another mapping. A handler that sleeps blinds
+// nobody else. With n shards each may hold the n+1st part of a ring's blocks, so
+// copies are bounded; what lies in others is dropped for it alone.
 //
 // Several rings share an interface as the kernel deals frames out (fanout), and
 // each has its receiver. Any of them may bring a frame of any flow: it is steered
@@ -75,7 +78,7 @@
 // lent block has come back: a batch that is never released keeps the socket, its
 // fanout group and its namespace. Asking the kernel for statistics resets them
 // (Counters adds them up), so nobody else may ask.
-////
+//
 // A chunk's frames are lent until the next call of Next, its octets until the
 // block is released. A Chunk holds one reference; Receiver releases it, and so
 // must whoever calls Next himself.

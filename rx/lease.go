@@ -17,11 +17,11 @@ type blocked interface {
 // leases bounds how many of a live source's blocks one shard may hold at a time.
 //
 // A shard that has stopped working keeps every block that batches in its mailbox
-// lie in, and the source can fill none of those again: without a bound, one slow
-// shard would take the ring from all. With n shards each may hold a part in n+1
-// of the blocks, so that even if all the others stand still, a shard that works
-// has two parts to itself. What lies in a block beyond that is dropped for the
-// slow shard alone, and counted there.
+// lie in, and the source can fill none of those again, or only at the price of a
+// copy: without a bound, one slow shard would take the memory of all. With n
+// shards each may hold a part in n+1 of the blocks, so that even if all the
+// others stand still, a shard that works has two parts to itself. What lies in a
+// block beyond that is dropped for the slow shard alone, and counted there.
 //
 // The zero value bounds nothing.
 type leases struct {

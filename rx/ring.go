@@ -170,6 +170,9 @@ type RingCounters struct {
 	Reopened   uint64 // times that the ring was opened anew on an interface that came back
 	LinkDowns  uint64 // times that the interface went down or away
 	BlocksLent uint64 // blocks that shards hold now
+	// BlocksMoved counts blocks that were copied aside, because a shard held them
+	// for so long that they stood in the kernel's way.
+	BlocksMoved uint64
 }
 
 // Interface returns a source of the frames of a network interface, with

@@ -19,24 +19,22 @@ type ringSocket struct {
 	fd     int
 	index  int    // of the interface; 0: any
 	bound  uint16 // hardware type of the interface, ARPHRD_*
-	mem    []byte
-	blocks []ringBlock
-	refs   atomic.Int32 // the ring's, and one for each lent block
-	next   int          // the block that is read next, or is being read
-	off    uint32       // of the next frame in it; valid iff left > 0
-	left   uint32       // frames of it that have not been cut
+	octets int    // of a block
+	maps   []ringMap
+	blocks []*ringBlock
+	next   int    // the block that is read next, or is being read
+	off    uint32 // of the next frame in it; valid iff left > 0
+	left   uint32 // frames of it that have not been cut
+
+	refs   atomic.Int32    // the ring's, and one for each lent block
+	lent   atomic.Int32    // blocks, copies among them
+	copies atomic.Int32    // of those
+	moved  atomic.Uint64   // blocks ever moved aside
+	holes  chan *ringBlock // where copies stood
+	waker  *napper         // told of each block that comes back
 
 	hardware uint16 // of the frame before
 	link     wire.LinkType
-}
-
-// ringBlock is a block of the ring. Its status word is the kernel's and ours:
-// whoever it names owns the rest.
-type ringBlock struct {
-	mem  []byte
-	head *unix.TpacketHdrV1
-	lent *buffers.Block
-	out  atomic.Bool // it is lent
 }
 
 // The places of a block and a frame (linux/if_packet.h).
@@ -45,25 +43,13 @@ const (
 	linkAddrAt  = 48 // struct sockaddr_ll behind struct tpacket3_hdr
 )
 
-// divide makes the blocks of the mapped memory. waker is told of each block that
-// comes back.
-func (s *ringSocket) divide(octets int, waker *napper) {
-	s.blocks = make([]ringBlock, len(s.mem)/octets)
+// divide makes the blocks of the mapped memory.
+func (s *ringSocket) divide(blocks int) {
+	s.blocks = make([]*ringBlock, blocks)
+	s.holes = make(chan *ringBlock, blocks*mapsMax)
 	for i := range s.blocks {
-		b := &s.blocks[i]
-		b.mem = s.mem[i*octets : (i+1)*octets : (i+1)*octets]
-		b.head = (*unix.TpacketHdrV1)(unsafe.Pointer(&b.mem[blockHeadAt]))
-		b.lent = buffers.NewBlock(b.mem, func(*buffers.Block) { s.giveBack(b, waker) })
+		s.blocks[i] = s.block(i, 0)
 	}
-}
-
-// giveBack returns a block to the kernel. It runs on the goroutine that released
-// the block.
-func (s *ringSocket) giveBack(b *ringBlock, waker *napper) {
-	atomic.StoreUint32(&b.head.Block_status, unix.TP_STATUS_KERNEL)
-	b.out.Store(false)
-	s.unref()
-	waker.nudge()
 }
 
 // ready reports whether there are frames to be cut.
@@ -71,17 +57,16 @@ func (s *ringSocket) ready() bool {
 	if s.left > 0 {
 		return true
 	}
-	b := &s.blocks[s.next]
-	return !b.out.Load() && atomic.LoadUint32(&b.head.Block_status)&unix.TP_STATUS_USER != 0
+	b := s.blocks[s.next]
+	return b.state.Load() == blockHome && atomic.LoadUint32(&b.head.Block_status)&unix.TP_STATUS_USER != 0
 }
 
 // cut appends frames of the block that is ready to r.frames, as many as fit, and
 // returns the block with a reference for them.
 func (s *ringSocket) cut(r *Ring) *buffers.Block {
-	b := &s.blocks[s.next]
+	b := s.blocks[s.next]
 	if s.left == 0 {
-		b.out.Store(true)
-		s.refs.Add(1)
+		s.lend(b)
 		b.lent.Retain() // the ring's own, until all of it is cut
 		s.off, s.left = b.head.Offset_to_first_pkt, b.head.Num_pkts
 		if b.head.Block_status&unix.TP_STATUS_LOSING != 0 {
@@ -149,19 +134,11 @@ func retag(mem []byte, h *unix.Tpacket3Hdr) {
 	frame[14], frame[15] = byte(h.Hv1.Vlan_tci>>8), byte(h.Hv1.Vlan_tci)
 }
 
-// lentBlocks returns how many blocks are out.
-func (s *ringSocket) lentBlocks() (n uint64) {
-	for i := range s.blocks {
-		if s.blocks[i].out.Load() {
-			n++
-		}
-	}
-	return n
-}
-
 // unref drops a reference to the memory; the last one unmaps it.
 func (s *ringSocket) unref() {
 	if s.refs.Add(-1) == 0 {
-		unix.Munmap(s.mem)
+		for _, m := range s.maps {
+			unix.Munmap(m.mem)
+		}
 	}
 }

@@ -198,6 +198,9 @@ func (r *Ring) openLazily() (err error) {
 // cut sets c to frames that the kernel has handed over, and reports whether
 // there are any.
 func (r *Ring) cut(c *Chunk) bool {
+	if r.sock != nil {
+		r.sock.makeWay()
+	}
 	for r.sock != nil && r.sock.ready() {
 		r.frames = r.frames[:0]
 		block := r.sock.cut(r)

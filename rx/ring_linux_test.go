@@ -160,8 +160,9 @@ func TestRingKnowsLinksWithoutEthernet(t *testing.T) {
 	}
 }
 
-// TestRingKeepsLentBlocks: what is lent stays readable after Close, the kernel
-// fills nothing that is lent, and what it has no room for is counted.
+// TestRingKeepsLentBlocks: what is lent stays as it is, also after Close, and
+// where the kernel has gone on with the block; there are as many copies as
+// blocks, and what there is no room for then is counted.
 func TestRingKeepsLentBlocks(t *testing.T) {
 	namespace(t)
 	veth(t, "in0", "out0", 1)
@@ -170,7 +171,7 @@ func TestRingKeepsLentBlocks(t *testing.T) {
 	s := newSender(t, "out0")
 	var lent []rx.Chunk
 	sent := 0
-	for len(lent) < blocks {
+	for len(lent) < 2*blocks {
 		for range 20 {
 			sent += s.send(numbered(sent, 1000))
 		}
@@ -195,14 +196,15 @@ func TestRingKeepsLentBlocks(t *testing.T) {
 		t.Fatalf("with all blocks lent there are %d frames, %v", len(none.Frames), err)
 	}
 	k := r.Counters()
-	if k.BlocksLent != blocks || k.Drops == 0 || k.Packets+k.Drops != uint64(sent) || k.Packets != uint64(received) {
+	if k.BlocksLent != 2*blocks || k.BlocksMoved != blocks || k.Drops == 0 || k.Packets+k.Drops != uint64(sent) || k.Packets != uint64(received) {
 		t.Errorf("sent %d, received %d: %+v", sent, received, k)
 	}
 	lent[1].Release()
-	lent[0].Release() // in any order, and from anywhere
+	lent[7].Release() // in any order, and from anywhere
+	lent[0].Release()
 	r.Close()
 	n := -1
-	for _, c := range lent[2:] {
+	for _, c := range lent[2:7] {
 		for _, f := range c.Frames {
 			if got := int(binary.BigEndian.Uint32(f.Data[14:])); got <= n || len(f.Data) != 1000 {
 				t.Fatalf("after Close a lent frame is number %d behind %d, of %d octets", got, n, len(f.Data))
@@ -217,6 +219,71 @@ func TestRingKeepsLentBlocks(t *testing.T) {
 	if err := r.Next(&none); !errors.Is(err, rx.ErrClosed) {
 		t.Errorf("Next after Close: %v", err)
 	}
+}
+
+// TestRingGoesOnWhileBlocksAreHeld: a reader that holds a few blocks for long, and
+// others a little, loses nothing, however often the ring goes round, and what it
+// holds does not change.
+func TestRingGoesOnWhileBlocksAreHeld(t *testing.T) {
+	namespace(t)
+	veth(t, "in0", "out0", 1)
+	r := openRings(t, rx.RingConfig{Interface: "in0", Blocks: 8, BlockOctets: 16 << 10, Retire: time.Millisecond})[0]
+	s := newSender(t, "out0")
+	type held struct {
+		chunk rx.Chunk
+		first int
+		until int
+	}
+	var all []held
+	check := func(h *held) {
+		t.Helper()
+		for i, f := range h.chunk.Frames {
+			if got := int(binary.BigEndian.Uint32(f.Data[14:])); got != h.first+i || f.Data[500] != byte(got) {
+				t.Fatalf("frame %d, held, is now number %d, %d", h.first+i, got, f.Data[500])
+			}
+		}
+		h.chunk.Release()
+	}
+	sent, got := 0, 0
+	for turn := range 400 {
+		for range 5 {
+			f := numbered(sent, 600)
+			f[500] = byte(sent)
+			sent += s.send(f)
+		}
+		for got < sent {
+			var c rx.Chunk
+			if err := r.Next(&c); err != nil {
+				t.Fatal(err)
+			}
+			if len(c.Frames) == 0 {
+				t.Fatalf("%d of %d frames came: %+v", got, sent, r.Counters())
+			}
+			c.Frames = slices.Clone(c.Frames)
+			h := held{c, got, turn + turn%7}
+			if turn%100 == 50 {
+				h.until = turn + 80
+			}
+			got += len(c.Frames)
+			all = append(all, h)
+		}
+		all = slices.DeleteFunc(all, func(h held) bool {
+			if h.until <= turn {
+				check(&h)
+				return true
+			}
+			return false
+		})
+	}
+	k := r.Counters()
+	if k.Drops != 0 || k.BlocksMoved < 40 || k.Packets != uint64(sent) {
+		t.Errorf("sent %d: %+v", sent, k)
+	}
+	r.Close()
+	for i := range all {
+		check(&all[i])
+	}
+	t.Logf("%+v", k)
 }
 
 func TestRingResumesWhenBlocksComeBack(t *testing.T) {

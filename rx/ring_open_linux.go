@@ -133,12 +133,11 @@ func (r *Ring) allocateOf(s *ringSocket, octets, blocks int) error {
 	if err := allocateRing(s.fd, &req); err != nil {
 		return err
 	}
-	mem, err := unix.Mmap(s.fd, 0, octets*blocks, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
+	s.octets, s.waker = octets, &r.napper
+	if err := s.addMap(octets * blocks); err != nil {
 		return errors.Join(err, allocateRing(s.fd, &unix.TpacketReq3{}))
 	}
-	s.mem = mem
-	s.divide(octets, &r.napper)
+	s.divide(blocks)
 	return nil
 }
 

@@ -16,7 +16,7 @@ func (r *Ring) Setup() string {
 		return r.String() + ": not open"
 	}
 	var b strings.Builder
-	blocks, octets := len(s.blocks), len(s.mem)/len(s.blocks)
+	blocks, octets := len(s.blocks), s.octets
 	fmt.Fprintf(&b, "%s: %d blocks of %d KiB", r, blocks, octets>>10)
 	if blocks != r.cfg.Blocks || octets != r.cfg.BlockOctets {
 		fmt.Fprintf(&b, " (no memory for %d of %d KiB)", r.cfg.Blocks, r.cfg.BlockOctets>>10)

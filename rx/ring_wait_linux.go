@@ -139,6 +139,7 @@ type tally struct {
 	mu                      sync.Mutex
 	sock                    *ringSocket // nil when there is none that can be asked
 	packets, drops, freezes uint64
+	moved                   uint64 // of sockets before sock
 }
 
 // end takes what the socket has counted, before it is closed.
@@ -146,6 +147,9 @@ func (t *tally) end() {
 	t.read()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.sock != nil {
+		t.moved += t.sock.moved.Load()
+	}
 	t.sock = nil
 }
 
@@ -175,10 +179,11 @@ func (r *Ring) Counters() RingCounters {
 	c := RingCounters{
 		Packets: t.packets, Drops: t.drops, Freezes: t.freezes,
 		Losing: t.losing.Load(), Loopbacks: t.loopbacks.Load(), Truncated: t.truncated.Load(),
-		Reopened: t.reopened.Load(), LinkDowns: t.linkDowns.Load(),
+		Reopened: t.reopened.Load(), LinkDowns: t.linkDowns.Load(), BlocksMoved: t.moved,
 	}
 	if t.sock != nil {
-		c.BlocksLent = t.sock.lentBlocks()
+		c.BlocksLent = uint64(t.sock.lent.Load())
+		c.BlocksMoved += t.sock.moved.Load()
 	}
 	return c
 }
