@@ -172,13 +172,14 @@ func (s *Slab[T]) grow() {
 	s.list(at)
 }
 
-// heapChunks is how many chunks lie on the heap, so that a slab of few records
-// takes little: a region of huge pages takes megabytes at once.
-const heapChunks = 4
+// heapMax is how many octets of a slab lie on the heap before huge pages are used,
+// of which one takes two megabytes as soon as it is touched: small slabs would
+// take several times what they need.
+const heapMax = 4 << 20
 
 // memory returns the memory of chunk number at, all zero.
 func (s *Slab[T]) memory(at uint32) *slabChunk[T] {
-	if at >= heapChunks {
+	if int(at)*s.chunk >= heapMax {
 		if p := s.mapped.take(); p != nil {
 			return (*slabChunk[T])(p)
 		}

@@ -159,7 +159,9 @@ func (s *Shard) endOn() {
 		}
 	case endEvent:
 		e.step = endRemove
-		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindConnEnd, Hook: uevents.PostTCP, A: uint64(e.reason)})
+		if o := s.disp.Add(uevents.KindConnEnd, uevents.PostTCP, wire.ToServer); o != nil {
+			o.A = uint64(e.reason)
+		}
 	case endRemove:
 		s.stats.Ended[e.reason]++
 		h := e.flow
@@ -175,8 +177,7 @@ func (s *Shard) expire(fl *flow) {
 			continue
 		}
 		dl := fl.conn.Expire(side)
-		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindStateChange, Hook: uevents.PostTCP, Side: side,
-			A: uint64(dl.From[side]), B: uint64(dl.To[side])})
+		s.stateChange(side, &dl)
 	}
 }
 

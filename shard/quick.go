@@ -39,7 +39,7 @@ func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 		s.enter(f)
 		s.stage = stageRepeat
 		s.quickScene(h, fl, d)
-		s.disp.Raise(uevents.Occurrence{Kind: uevents.KindPacket, Hook: uevents.PreTCP, Side: d})
+		s.disp.Raise(uevents.KindPacket, uevents.PreTCP, d, nil, 0)
 		if s.seg.dropped || s.seg.changed {
 			return true
 		}
@@ -115,5 +115,5 @@ func (s *Shard) quickPost(f *buffers.Frame, h handle, fl *flow, d wire.Dir, read
 	st.touched = true
 	s.arena.Insert(&st.stream, fl.id.Slot(), off, text, &s.result)
 	st.moved(off)
-	s.disp.Raise(uevents.Occurrence{Kind: uevents.KindNewData, Hook: uevents.PostTCP, Side: d, Data: text, Off: off})
+	s.disp.Raise(uevents.KindNewData, uevents.PostTCP, d, text, off)
 }

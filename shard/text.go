@@ -213,7 +213,9 @@ func (s *Shard) noteRexmit(fl *flow, r *buffers.Rexmit) {
 func (s *Shard) raisePieces(d wire.Dir) {
 	for i := range s.result.Pieces {
 		p := &s.result.Pieces[i]
-		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindNewData, Hook: uevents.PostTCP, Side: d, Data: p.Data, Off: p.Off})
+		if o := s.disp.Add(uevents.KindNewData, uevents.PostTCP, d); o != nil {
+			o.Data, o.Off = p.Data, p.Off
+		}
 	}
 }
 
@@ -283,8 +285,9 @@ func (s *Shard) acked() {
 func (s *Shard) datagram(fl *flow, d wire.Dir) {
 	p := &s.frame.Packet
 	if payload := p.Payload(s.frame.Data); len(payload) > 0 {
-		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindNewData, Hook: uevents.PostTCP, Side: d, Data: payload,
-			Off: fl.sent[d].octets - uint64(p.PayloadLen)})
+		if o := s.disp.Add(uevents.KindNewData, uevents.PostTCP, d); o != nil {
+			o.Data, o.Off = payload, fl.sent[d].octets-uint64(p.PayloadLen)
+		}
 	}
 }
 

@@ -98,7 +98,7 @@ func (s *Shard) streamStages() {
 	}
 	if s.stage == stagePost && !s.waiting() {
 		s.stage = stageSettle
-		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindPacket, Hook: uevents.PostTCP, Side: s.seg.dir})
+		s.disp.Add(uevents.KindPacket, uevents.PostTCP, s.seg.dir)
 	}
 	if s.stage == stageSettle && !s.waiting() {
 		s.settle()
@@ -131,7 +131,7 @@ func (s *Shard) raw() {
 			s.leaveFlow()
 			s.scene(uevents.PhaseFrame, f.Number)
 			s.disp.Bind(s.plans.At(s.sound(s.plans.ForMask(mask), wire.SlotOf(f.Hash))))
-			s.disp.Queue(uevents.Occurrence{Kind: uevents.KindPacket, Hook: uevents.PreTCP, Side: wire.Dir(f.Packet.Sender & 1)})
+			s.disp.Add(uevents.KindPacket, uevents.PreTCP, wire.Dir(f.Packet.Sender&1))
 		}
 	}
 	if f.Role == buffers.RoleRaw {
@@ -140,23 +140,23 @@ func (s *Shard) raw() {
 	}
 }
 
-// scene tells handlers what they see next: the frame under way, and the flow
-// that was entered.
+// scene tells handlers what they see next: the frame under way, or in other
+// phases none, and the flow that was entered.
 func (s *Shard) scene(phase uevents.Phase, number uint64) {
 	s.seg.staged = false
-	sc := uevents.Scene{Clock: s.clock, Timestamp: s.clock, Phase: phase, Number: number}
-	if phase == uevents.PhaseFrame {
-		f := s.frame
-		sc.Datagram = f.Role == buffers.RoleDatagram
-		sc.Frame, sc.Packet, sc.Timestamp = f.Data, &f.Packet, f.Timestamp
-	}
+	var conn *tcpfsm.Conn
+	var sender wire.Dir
 	if s.fl != nil {
 		if s.fl.isTCP() {
-			sc.Conn = &s.fl.conn
+			conn = &s.fl.conn
 		}
-		sc.Sender = s.seg.dir
+		sender = s.seg.dir
 	}
-	s.disp.Enter(&sc)
+	if phase == uevents.PhaseFrame {
+		s.disp.EnterFrame(s.frame, conn, sender)
+		return
+	}
+	s.disp.Enter(&uevents.Scene{Conn: conn, Clock: s.clock, Timestamp: s.clock, Phase: phase, Number: number, Sender: sender})
 }
 
 // enterFlow makes h the flow that events are about.
@@ -229,7 +229,7 @@ func (s *Shard) refuse(why Fate) {
 	s.leaveFlow()
 	s.scene(uevents.PhaseFrame, f.Number)
 	s.disp.Bind(s.plans.At(s.sound(s.plans.ForMask(mask), wire.SlotOf(f.Hash))))
-	s.disp.Queue(uevents.Occurrence{Kind: uevents.KindOrphan, Hook: uevents.PreTCP, Side: wire.Dir(f.Packet.Sender & 1)})
+	s.disp.Add(uevents.KindOrphan, uevents.PreTCP, wire.Dir(f.Packet.Sender&1))
 }
 
 // released counts a packet of a flow that every socket has let go. It stays as
@@ -291,7 +291,7 @@ func (s *Shard) look() {
 		s.labelOf(fl).badChecksums++
 	}
 	if plan.Wants(uevents.KindPacket, uevents.PreTCP, d) {
-		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindPacket, Hook: uevents.PreTCP, Side: d})
+		s.disp.Add(uevents.KindPacket, uevents.PreTCP, d)
 		s.stage = stageRepeat
 		return
 	}
@@ -356,7 +356,7 @@ func (s *Shard) step() {
 		s.fate(FateTracked)
 	}
 	if begins {
-		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindConnStart, Hook: uevents.PostTCP, Side: d})
+		s.disp.Add(uevents.KindConnStart, uevents.PostTCP, d)
 	}
 	if fl.isTCP() {
 		s.raiseTCP(d)
@@ -422,12 +422,11 @@ func (s *Shard) raiseTCP(d wire.Dir) {
 	dl := &s.seg.delta
 	for _, side := range [...]wire.Dir{d, d.Reverse()} {
 		if dl.From[side] != dl.To[side] {
-			s.disp.Queue(uevents.Occurrence{Kind: uevents.KindStateChange, Hook: uevents.PostTCP, Side: side,
-				A: uint64(dl.From[side]), B: uint64(dl.To[side])})
+			s.stateChange(side, dl)
 		}
 	}
 	if dl.Established {
-		s.disp.Queue(uevents.Occurrence{Kind: uevents.KindConnEstablished, Hook: uevents.PostTCP, Side: d})
+		s.disp.Add(uevents.KindConnEstablished, uevents.PostTCP, d)
 	}
 	if s.seg.look.Rexmit != 0 {
 		s.disp.Queue(uevents.RexmitOf(s.rexmit, d, uevents.PostTCP))
@@ -449,7 +448,16 @@ func (s *Shard) raiseTCP(d wire.Dir) {
 
 func (s *Shard) anomaly(a tcpfsm.Anomaly, d wire.Dir) {
 	s.stats.Raised++
-	s.disp.Queue(uevents.Occurrence{Kind: uevents.KindAnomaly, Hook: uevents.PostTCP, Side: d, A: uint64(a)})
+	if o := s.disp.Add(uevents.KindAnomaly, uevents.PostTCP, d); o != nil {
+		o.A = uint64(a)
+	}
+}
+
+// stateChange raises that the endpoint which sends on a side has changed.
+func (s *Shard) stateChange(side wire.Dir, dl *tcpfsm.Delta) {
+	if o := s.disp.Add(uevents.KindStateChange, uevents.PostTCP, side); o != nil {
+		o.A, o.B = uint64(dl.From[side]), uint64(dl.To[side])
+	}
 }
 
 // timeHandshake notes when the SYN-ACK came and when it was acknowledged.

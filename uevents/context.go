@@ -100,6 +100,23 @@ func (d *Dispatcher) Enter(s *Scene) {
 	c.datagram = s.Datagram
 }
 
+// EnterFrame sets the scene of a frame, a packet of the flow whose endpoints are
+// conn (nil where it is not TCP): Enter, for what nearly all occurrences are
+// about.
+func (d *Dispatcher) EnterFrame(f *buffers.Frame, conn *tcpfsm.Conn, sender wire.Dir) {
+	c := &d.ctx
+	datagram := f.Role == buffers.RoleDatagram
+	if c.number != f.Number || c.phase != PhaseFrame || c.datagram != datagram {
+		c.sub = 0
+		if datagram {
+			c.sub = datagramSub
+		}
+	}
+	c.frame, c.packet, c.conn = f.Data, &f.Packet, conn
+	c.clock, c.stamp, c.number, c.phase, c.sender = f.Clock, f.Timestamp, f.Number, PhaseFrame, sender
+	c.datagram = datagram
+}
+
 // NoPacket makes the scene one without a packet, at the same place in the order
 // of events: what ends because of the packet at hand is not about it.
 func (d *Dispatcher) NoPacket() { d.ctx.frame, d.ctx.packet = nil, nil }

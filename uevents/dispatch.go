@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/mbox-stack/mbox/internal/assert"
+	"github.com/mbox-stack/mbox/wire"
 )
 
 // raiseDepthMax bounds events that raise events that raise events: beyond it
@@ -59,24 +60,47 @@ func (d *Dispatcher) Rebind(p *Plan) { d.plan, d.changed = p, true }
 // Plan returns the plan in force.
 func (d *Dispatcher) Plan() *Plan { return d.plan }
 
-// Queue adds an occurrence. Those that nobody wants are left out at once, unless
-// handlers run before, which may register others.
+// Add queues an occurrence of a kind and returns it for the caller to fill in. It
+// returns nil for one that nobody wants, unless handlers run before it, which may
+// register others.
+//
+// Occurrences are made where they are run: to hand them over by value costs more
+// than most handlers do, as a core cannot forward what was written in words to
+// reads of twice their size.
+func (d *Dispatcher) Add(k Kind, h Hook, side wire.Dir) *Occurrence {
+	if !d.busy && d.plan.wants[h][side]&(1<<k) == 0 {
+		return nil
+	}
+	n := len(d.queue)
+	if n == cap(d.queue) {
+		d.queue = slices.Grow(d.queue, 1)
+	}
+	d.queue = d.queue[:n+1]
+	d.busy = true
+	o := &d.queue[n]
+	*o = Occurrence{}
+	o.Kind, o.Hook, o.Side = k, h, side
+	return o
+}
+
+// Queue adds an occurrence as Add does.
 func (d *Dispatcher) Queue(o Occurrence) {
-	if d.busy || d.plan.wants[o.Hook][o.Side]&(1<<o.Kind) != 0 {
-		d.queue = append(d.queue, o)
-		d.busy = true
+	if p := d.Add(o.Kind, o.Hook, o.Side); p != nil {
+		*p = o
 	}
 }
 
 // Raise runs an occurrence at once. Nothing may be queued or under way.
-func (d *Dispatcher) Raise(o Occurrence) {
+func (d *Dispatcher) Raise(k Kind, h Hook, side wire.Dir, data []byte, off uint64) {
 	assert.That(d.Idle(), "an event is raised between events")
-	d.prog = d.plan.programs[o.Hook][o.Side][o.Kind]
+	d.prog = d.plan.programs[h][side][k]
 	if len(d.prog) == 0 {
 		return
 	}
-	d.other = o
-	d.ctx.now = &d.other
+	o := &d.other
+	o.Data, o.Off, o.A, o.B, o.Custom = data, off, 0, 0, nil
+	o.Kind, o.Hook, o.Side, o.Only = k, h, side, 0
+	d.ctx.now = o
 	d.pc, d.changed, d.busy = 0, false, true
 	d.Run()
 }
