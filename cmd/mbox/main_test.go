@@ -82,11 +82,19 @@ func writeFile(t *testing.T, name, text string) string {
 func TestUsage(t *testing.T) {
 	demo := writeCapture(t, traffic.NewDemo())
 	for _, c := range []struct{ args, want string }{
-		{"flows", "mbox: nothing to read: -r FILE names a capture, - is standard input"},
+		{"flows", "mbox: nothing to read: -r FILE names a capture, - is standard input; -i IFACE an interface\n"},
 		{"flows --no-such", "mbox: unknown flag: --no-such"},
-		{"flows -i eth0", "mbox: unknown flag -i: " + notLive},
+		{"flows -i eth0 -r DEMO", "mbox: -r and -i: either a capture is read or an interface"},
+		{"flows -i eth0 -i eth0", "mbox: -i eth0: is named twice"},
+		{"flows -i eth0 --rings 0", "mbox: --rings 0: must be between 1 and 256"},
+		{"flows -i eth0 --fanout rnd", "must be one of hash, qm, cpu"},
+		{"flows -i eth0 --ring-size 1KiB", "mbox: --ring-size: must be between 192KiB and 4.0GiB"},
+		{"flows -i eth0 --retire 1us", "mbox: --retire: must be between 1ms and 10s"},
+		{"flows -i eth0 --cpus 3-1", "must be CPUs such as 2,4-7, or none"},
+		{"flows -i eth0 --cpus 0,9999", "must be CPUs such as 2,4-7, or none"},
+		{"flows -i eth0 --duration 0", "must be a duration such as"},
+		{"bench -i eth0", "mbox: unknown flag -i: " + notLive},
 		{"-i eth0", "mbox: unknown flag -i: " + notLive},
-		{"dump --interface=eth0", "mbox: unknown flag --interface: " + notLive},
 		{"flows -r DEMO --metrics everywhere", "must be a port, or an address and a port"},
 		{"flows -r DEMO --metrics 127.0.0.1:99999", "must be a port, or an address and a port"},
 		{"web", "mbox: web: " + notLive},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/mbox-stack/mbox/rx"
 	"github.com/mbox-stack/mbox/wire"
@@ -20,7 +21,8 @@ import (
 // file, such as a pipe or /dev/null, is written to as it is.
 type capture struct {
 	name  string
-	part  string // what is written to until it is whole; name itself if that is no regular file
+	part  string     // what is written to until it is whole; name itself if that is no regular file
+	mu    sync.Mutex // several receive goroutines write frames
 	file  *os.File
 	to    *bufio.Writer
 	links map[wire.LinkType]uint32 // interface of each link type
@@ -68,8 +70,10 @@ func (c *capture) create() (err error) {
 	return nil
 }
 
-// frame writes a frame. It is called by the receive goroutine alone.
+// frame writes a frame. Receive goroutines call it, each for its source.
 func (c *capture) frame(f *rx.Frame) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	id, known := c.links[f.Link]
 	if !known {
 		id = uint32(len(c.links))
