@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mbox-stack/mbox"
+	"github.com/mbox-stack/mbox/internal/privilege"
 	"github.com/mbox-stack/mbox/rx"
 )
 
@@ -27,6 +28,7 @@ type live struct {
 	ringSize   size
 	retire     interval
 	cpus       cpuList
+	user       string
 }
 
 // capture adds the flags of commands that read captures or interfaces.
@@ -41,6 +43,7 @@ func (o *options) capture(fs *pflag.FlagSet) {
 	fs.Var(&l.retire, "retire", "hand frames over DUR after they came, at the latest (default 10ms)")
 	fs.Var(&l.cpus, "cpus", "pin receive goroutines to the CPUs of LIST, such as 2,4-7, in turn; none: do not pin (default one each, from the last)")
 	fs.Var(&o.duration, "duration", "stop after DUR")
+	fs.StringVar(&l.user, "user", "", "as root, become `NAME` once sockets are open; files are written as that user (default: stay root, without its powers)")
 }
 
 // check says what is wrong about the flags.
@@ -56,6 +59,8 @@ func (l *live) check(read []string) error {
 		return fmt.Errorf("--ring-size: must be between %s and %s", octetsText(ringSizeMin), octetsText(ringSizeMax))
 	case l.retire > 0 && (time.Duration(l.retire) < time.Millisecond || time.Duration(l.retire) > retireMax):
 		return fmt.Errorf("--retire: must be between 1ms and %v", retireMax)
+	case l.user != "" && len(l.interfaces) == 0:
+		return errors.New("--user: is for -i; a capture needs no privileges")
 	}
 	for i, name := range l.interfaces {
 		if slices.Contains(l.interfaces[:i], name) {
@@ -129,6 +134,26 @@ func (s *session) openLive() error {
 	return nil
 }
 
+// confine gives up what a live capture need not be able to do, once its rings are
+// open, and says what is left.
+func (s *session) confine() error {
+	if len(s.rings) == 0 || !s.confined {
+		return nil
+	}
+	w := privilege.Wish{User: s.opt.live.user, Folders: s.folders, Made: s.made}
+	for _, path := range []string{s.opt.write, s.opt.to.path} {
+		if path != "" && path != "-" {
+			w.Writes(path)
+		}
+	}
+	left, err := privilege.Drop(w)
+	if err != nil {
+		return err
+	}
+	s.left = left.String()
+	return nil
+}
+
 // announce says what is captured, and how.
 func (s *session) announce() {
 	if s.opt.quiet {
@@ -140,6 +165,9 @@ func (s *session) announce() {
 			text += fmt.Sprintf(", received on CPU %d", cpu)
 		}
 		fmt.Fprintf(s.stderr, "mbox: capturing on %s\n", text)
+	}
+	if s.left != "" {
+		fmt.Fprintf(s.stderr, "mbox: privileges left: %s\n", s.left)
 	}
 }
 

@@ -93,6 +93,7 @@ func TestUsage(t *testing.T) {
 		{"flows -i eth0 --cpus 3-1", "must be CPUs such as 2,4-7, or none"},
 		{"flows -i eth0 --cpus 0,9999", "must be CPUs such as 2,4-7, or none"},
 		{"flows -i eth0 --duration 0", "must be a duration such as"},
+		{"flows -r DEMO --user nobody", "mbox: --user: is for -i"},
 		{"bench -i eth0", "mbox: unknown flag -i: " + notLive},
 		{"-i eth0", "mbox: unknown flag -i: " + notLive},
 		{"flows -r DEMO --metrics everywhere", "must be a port, or an address and a port"},

@@ -88,6 +88,7 @@ var foreign = map[string]string{
 	"-D":          "mbox interfaces lists them",
 	"-p":          "--no-promisc leaves out frames that are for other stations",
 	"-B":          "--ring-size SIZE is the memory of each ring",
+	"-Z":          "--user NAME, with -i, is who mbox becomes once sockets are open",
 	"-G":          "--rotate-every DUR rotates what -o writes; -w writes one file",
 	"-W":          "--rotate-keep N keeps so many of the files that -o writes",
 	"-s":          "frames are taken as long as the capture has them",

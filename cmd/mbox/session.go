@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/pkg/profile"
@@ -27,10 +28,13 @@ type session struct {
 	log      *slog.Logger
 	from     []rx.Source
 	rings    []*rx.Ring    // those among from
+	left     string        // privileges that were not given up, in words; "" before
 	tap      *capture      // nil unless frames are written
 	out      io.Writer     // where records go
 	file     *outfile.File // that is in out; nil: it is standard output
 	ends     []func(error) error
+	folders  []string  // that files will be written to, besides those of flags
+	made     []string  // of these, those that were made for it
 	progress *progress // nil until the run begins
 }
 
@@ -116,7 +120,25 @@ func (s *session) play(ctx context.Context) error {
 }
 
 // open opens what the run writes to and is asked by, and returns what closes it.
+// What is another program's to give comes first, then privileges are given up:
+// files are those of whoever the program is from then on.
 func (s *session) open(ctx context.Context) (release func(), err error) {
+	var close closers
+	defer func() {
+		if err != nil {
+			close.all()
+		}
+	}()
+	close.add(s.onAsked(s.summary))
+	stopServer, err := s.monitor()
+	if err != nil {
+		return nil, err
+	}
+	close.add(stopServer)
+	close.add(s.opt.startProfile(s.stderr))
+	if err := s.confine(); err != nil {
+		return nil, err
+	}
 	if s.tap != nil {
 		if err := s.tap.create(); err != nil {
 			return nil, err
@@ -127,19 +149,19 @@ func (s *session) open(ctx context.Context) (release func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	stopServer, err := s.monitor()
-	if err != nil {
-		closeOutput()
-		return nil, err
+	close.add(closeOutput)
+	return close.all, nil
+}
+
+// closers are what ends with a run, and is called in the opposite order.
+type closers []func()
+
+func (c *closers) add(f func()) { *c = append(*c, f) }
+
+func (c *closers) all() {
+	for _, f := range slices.Backward(*c) {
+		f()
 	}
-	stopProfile := s.opt.startProfile(s.stderr)
-	stopAnswers := s.onAsked(s.summary)
-	return func() {
-		stopAnswers()
-		stopProfile()
-		stopServer()
-		closeOutput()
-	}, nil
 }
 
 // finish ends what the command began, and returns what has gone wrong.

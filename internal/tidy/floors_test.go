@@ -22,6 +22,8 @@ var floors = map[string]int{
 	"frag":           2,
 	"tcpfsm":         2,
 
+	"internal/privilege": 2,
+
 	"uevents": 3,
 
 	"rx":               4,
