@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 
 	"github.com/panjf2000/ants/v2"
 
@@ -38,6 +39,7 @@ type running struct {
 	ended  []chan struct{} // closed when a shard's goroutine has ended
 	over   chan struct{}   // closed when all have
 	failed []error         // of the receivers
+	passed atomic.Uint64   // frames received, where Count limits them
 	cancel context.CancelFunc
 
 	mu  sync.Mutex
@@ -113,7 +115,7 @@ func (s *Stack) start(ctx context.Context, sources []rx.Source) (*running, error
 }
 
 func (s *Stack) receiverOptions(run *running, seed uint64) rx.Options {
-	o := rx.Options{Seed: seed, Table: run.table, BatchFrames: s.cfg.Batch, Limit: s.cfg.Count, Tap: s.cfg.Tap, Fragments: s.cfg.Fragments}
+	o := rx.Options{Seed: seed, Table: run.table, BatchFrames: s.cfg.Batch, Limit: s.cfg.Count, Passed: &run.passed, Tap: s.cfg.Tap, Fragments: s.cfg.Fragments}
 	if s.cfg.ByVLAN {
 		o.Parser.Scope |= wire.ScopeVLAN
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ type live struct {
 	interfaces []string
 	rings      int
 	fanout     choice
+	group      uint16
 	noPromisc  bool
 	ringSize   size
 	retire     interval
@@ -38,6 +40,7 @@ func (o *options) capture(fs *pflag.FlagSet) {
 	fs.StringArrayVarP(&l.interfaces, "interface", "i", nil, "capture on `IFACE`, any for all of them; repeat it for more; mbox interfaces lists them (Linux)")
 	fs.IntVar(&l.rings, "rings", 1, "share an interface's frames out to `N` rings, each with a receive goroutine of its own")
 	fs.Var(&l.fanout, "fanout", "how they are shared out: by hash of the flow, qm (ring k has the card's queue k) or cpu; results do not depend on it")
+	fs.Uint16Var(&l.group, "fanout-group", 0, "number `N` of the group that the rings are to the kernel (default one that is free)")
 	fs.BoolVar(&l.noPromisc, "no-promisc", false, "leave out frames that are for other stations")
 	fs.Var(&l.ringSize, "ring-size", "memory of each ring (default 32MiB)")
 	fs.Var(&l.retire, "retire", "hand frames over DUR after they came, at the latest (default 10ms)")
@@ -76,6 +79,8 @@ const (
 	ringSizeMin = 3 * smallBlock
 	ringSizeMax = 4<<30 - largeBlock
 	retireMax   = 10 * time.Second
+	// retireDefault is rx's.
+	retireDefault = 10 * time.Millisecond
 
 	// A ring of a few small blocks is better than one of two large ones.
 	smallBlock, largeBlock = 64 << 10, 256 << 10
@@ -83,7 +88,7 @@ const (
 
 // config returns what the flags mean to the rings of one interface.
 func (l *live) config(name string, log *slog.Logger) (rx.RingConfig, error) {
-	c := rx.RingConfig{Interface: name, Rings: l.rings, Retire: time.Duration(l.retire), NoPromisc: l.noPromisc, CPUs: l.cpus.cpus, Log: log}
+	c := rx.RingConfig{Interface: name, Rings: l.rings, FanoutGroup: l.group, Retire: time.Duration(l.retire), NoPromisc: l.noPromisc, CPUs: l.cpus.cpus, Log: log}
 	var err error
 	if c.Fanout, err = rx.ParseFanout(l.fanout.value); err != nil {
 		return c, err
@@ -152,6 +157,30 @@ func (s *session) confine() error {
 	}
 	s.left = left.String()
 	return nil
+}
+
+// drainSlack is what the kernel may be late by when it hands a block over.
+const drainSlack = 50 * time.Millisecond
+
+// drained returns a context that is done a little after ctx where interfaces are
+// captured on: once what had come by then has been handed over.
+func (s *session) drained(ctx context.Context) (context.Context, context.CancelFunc) {
+	if len(s.rings) == 0 {
+		return ctx, func() {}
+	}
+	retire := time.Duration(s.opt.live.retire)
+	if retire == 0 {
+		retire = retireDefault
+	}
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(2*retire + drainSlack):
+		case <-later.Done():
+		}
+		cancel()
+	})
+	return later, func() { stop(); cancel() }
 }
 
 // announce says what is captured, and how.

@@ -107,6 +107,8 @@ func (s *session) play(ctx context.Context) error {
 		ctx, stop = context.WithTimeout(ctx, d)
 		defer stop()
 	}
+	ctx, stop := s.drained(ctx)
+	defer stop()
 	err = s.finish(s.stack.Run(ctx, s.from...))
 	if s.opt.stats {
 		s.summary()
