@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mbox-stack/mbox"
+	"github.com/mbox-stack/mbox/internal/nic"
 	"github.com/mbox-stack/mbox/internal/privilege"
 	"github.com/mbox-stack/mbox/rx"
 )
@@ -195,9 +196,26 @@ func (s *session) announce() {
 		}
 		fmt.Fprintf(s.stderr, "mbox: capturing on %s\n", text)
 	}
+	for _, name := range s.opt.live.asymmetric() {
+		fmt.Fprintf(s.stderr, "mbox: %s: the card's hash is not symmetric: by --fanout qm, what two sides of a flow say comes by different rings, and order between them is lost; --fanout hash keeps it\n", name)
+	}
 	if s.left != "" {
 		fmt.Fprintf(s.stderr, "mbox: privileges left: %s\n", s.left)
 	}
+}
+
+// asymmetric returns the interfaces whose card, by which frames are to be shared
+// out, puts the two directions of a flow into different queues.
+func (l *live) asymmetric() (names []string) {
+	if l.fanout.value != "qm" || l.rings < 2 {
+		return nil
+	}
+	for _, name := range l.interfaces {
+		if nic.Look(name).Balance == nic.Asymmetric {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // closeLive closes rings that no run will.

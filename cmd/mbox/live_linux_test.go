@@ -255,9 +255,9 @@ func TestLiveResumes(t *testing.T) {
 	}
 	c.until(t, "the interface is back")
 	talk(t, client, server, 1000)
-	c.stop(t)
+	said := c.stop(t)
 	if flows := records(t, c.stdout.String()); len(flows) != 1 {
-		t.Errorf("%d connections, want 1: %s", len(flows), &c.stdout)
+		t.Errorf("%d connections, want 1: %s\n%s", len(flows), &c.stdout, said)
 	}
 }
 
@@ -315,5 +315,62 @@ func TestLiveErrors(t *testing.T) {
 	cmd.Wait() // its status is looked at
 	if out.String() != "mbox: c0: the interface is down: bring it up with: ip link set c0 up\n" || cmd.ProcessState.ExitCode() != statusInput {
 		t.Errorf("%v, and %s", cmd.ProcessState, &out)
+	}
+}
+
+// TestInterfaces: what there is in a namespace is listed with its queues, and
+// with what is missing to whoever asks.
+func TestInterfaces(t *testing.T) {
+	client, _ := netns.PairForTest(t, netns.Cable{Queues: 3})
+	if err := client.Down("lo"); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	open(t, dir)
+	self := filepath.Join(dir, "mbox") // where anybody may run it
+	if err := os.Link(os.Args[0], self); err != nil {
+		program, err := os.ReadFile(os.Args[0])
+		if err == nil {
+			err = os.WriteFile(self, program, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := func(as uint32, format string) string {
+		cmd := exec.Command(self, "interfaces", "--format", format)
+		cmd.Env = asProcess().Env
+		var out strings.Builder
+		cmd.Stdout, cmd.Stderr = &out, &out
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: as, Gid: as}}
+		if err := client.Start(cmd); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%v: %s", err, &out)
+		}
+		return out.String()
+	}
+	for _, as := range []uint32{0, 65534} {
+		found := map[string]device{}
+		for line := range strings.Lines(list(as, "jsonl")) {
+			var d device
+			if err := json.Unmarshal([]byte(line), &d); err != nil {
+				t.Fatalf("%v in %s", err, line)
+			}
+			found[d.Name] = d
+		}
+		c0, lo := found["c0"], found["lo"]
+		if len(found) != 2 || !c0.Up || c0.State != "up" || c0.Driver != "veth" || len(c0.Queues) != 3 || c0.Senders != 3 || c0.MTU != 1500 ||
+			!strings.Contains(strings.Join(c0.Addresses, " "), "10.0.0.1/24 fd00::1/64") || c0.Symmetric != nil ||
+			lo.Up || lo.Missing[len(lo.Missing)-1] != "ip link set lo up" {
+			t.Errorf("as %d: %+v", as, found)
+		}
+		missing := strings.Join(c0.Missing, ", ")
+		remedy := "\nCapturing needs CAP_NET_RAW: run as root, or once: setcap cap_net_raw+ep " + self + "\n"
+		text := list(as, "table")
+		if as == 0 && (missing != "" || strings.Contains(text, "CAP_NET_RAW")) || as != 0 && (missing != "CAP_NET_RAW" || !strings.HasSuffix(text, remedy)) {
+			t.Errorf("as %d, missing: %s\n%s", as, missing, text)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"flag"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,7 +101,8 @@ func TestUsage(t *testing.T) {
 		{"flows -r DEMO --metrics 127.0.0.1:99999", "must be a port, or an address and a port"},
 		{"web", "mbox: web: " + notLive},
 		{"top -i eth0", "mbox: top: " + notLive},
-		{"interfaces", "mbox: interfaces: " + notLive},
+		{"interfaces eth0", `mbox: interfaces: takes no arguments, and got "eth0"`},
+		{"interfaces --format csv", "must be one of table, jsonl"},
 		{"flows -X", "mbox: unknown flag -X: mbox dump shows each segment"},
 		{"flwos -r x", "mbox: unknown command \"flwos\"; did you mean flows?"},
 		{"flows -r DEMO --format xml", `mbox: invalid argument "xml" for "--format" flag: must be one of table, jsonl, csv`},
@@ -198,12 +200,27 @@ func TestHelp(t *testing.T) {
 		"--version":                  "mbox " + version + " (go",
 		"help streams":               "as tcpflow names them",
 		"flows --help":               "\nCommon flags:\n  -r, --read FILE",
+		"interfaces --help":          "RSS",
 		"completion bash":            "__start_mbox",
 		"__complete flows --policy=": "old-linux",
 	} {
 		r := runArgs(strings.Fields(args)...)
 		if r.status != statusOK || !strings.Contains(r.stdout, want) {
 			t.Errorf("mbox %s: status %d, %q not in\n%s", args, r.status, want, r.stdout)
+		}
+	}
+}
+
+// TestCompletion: the shell completes names of interfaces.
+func TestCompletion(t *testing.T) {
+	links, err := net.Interfaces()
+	if err != nil || len(links) == 0 {
+		t.Skip("no interfaces here: ", err)
+	}
+	r := runArgs("__complete", "flows", "-i", "")
+	for _, name := range []string{"any", links[0].Name} {
+		if r.status != statusOK || !strings.Contains("\n"+r.stdout, "\n"+name+"\n") {
+			t.Errorf("status %d, %q is not in\n%s", r.status, name, r.stdout)
 		}
 	}
 }

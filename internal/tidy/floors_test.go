@@ -24,7 +24,8 @@ var floors = map[string]int{
 
 	"internal/privilege": 2,
 
-	"uevents": 3,
+	"internal/nic": 3,
+	"uevents":      3,
 
 	"rx":               4,
 	"shard":            4,
