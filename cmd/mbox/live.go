@@ -160,6 +160,23 @@ func (s *session) confine() error {
 	return nil
 }
 
+// window is how much later than another one's a ring may bring a frame of the
+// same time; 0 where there is one ring.
+func (l *live) window() time.Duration {
+	if l.rings*len(l.interfaces) < 2 {
+		return 0
+	}
+	return 2 * (l.retiring() + drainSlack)
+}
+
+// retiring is how long the kernel keeps frames back.
+func (l *live) retiring() time.Duration {
+	if l.retire == 0 {
+		return retireDefault
+	}
+	return time.Duration(l.retire)
+}
+
 // drainSlack is what the kernel may be late by when it hands a block over.
 const drainSlack = 50 * time.Millisecond
 
@@ -169,14 +186,10 @@ func (s *session) drained(ctx context.Context) (context.Context, context.CancelF
 	if len(s.rings) == 0 {
 		return ctx, func() {}
 	}
-	retire := time.Duration(s.opt.live.retire)
-	if retire == 0 {
-		retire = retireDefault
-	}
 	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		select {
-		case <-time.After(2*retire + drainSlack):
+		case <-time.After(2*s.opt.live.retiring() + drainSlack):
 		case <-later.Done():
 		}
 		cancel()

@@ -72,7 +72,7 @@ func (p *program) sessionOver(from rx.Source, o *options, args []string, adjust 
 		debug.SetMemoryLimit(int64(o.memory))
 	}
 	if o.write != "" {
-		s.tap = &capture{name: o.write}
+		s.tap = &capture{name: o.write, window: o.live.window()}
 		cfg.Tap = s.tap.frame
 	}
 	if adjust != nil {

@@ -186,7 +186,7 @@ func limitFiles(w Wish) error {
 		rules = append(rules, landlock.RWFiles(name).IgnoreIfMissing())
 	}
 	if err := landlock.V7.BestEffort().Restrict(rules...); err != nil {
-		return fmt.Errorf("Landlock: %w", err)
+		return fmt.Errorf("limit files by Landlock: %w", err)
 	}
 	return nil
 }
