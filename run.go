@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/pprof"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -194,12 +196,20 @@ func (r *running) receive(ctx context.Context) {
 	defer wait.Wait()
 	for i, rec := range r.receivers {
 		wait.Add(1)
-		r.group.Go(fmt.Sprintf("receiver %d", i), func(context.Context) error {
+		r.group.Go(fmt.Sprintf("receiver %d", i), func(group context.Context) error {
 			defer wait.Done()
-			r.failed[i] = rec.Run(ctx)
+			pprof.Do(group, pprof.Labels("source", sourceName(r.sources[i], i)), func(context.Context) { r.failed[i] = rec.Run(ctx) })
 			return nil
 		})
 	}
+}
+
+// sourceName returns what profiles call a source: its name if it has one.
+func sourceName(src rx.Source, i int) string {
+	if s, ok := src.(fmt.Stringer); ok {
+		return s.String()
+	}
+	return strconv.Itoa(i)
 }
 
 // end tells the shards that nothing more will come, and when they have ended
