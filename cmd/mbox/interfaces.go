@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mbox-stack/mbox/internal/nic"
+	"github.com/mbox-stack/mbox/cmd/mbox/internal/nic"
 	"github.com/mbox-stack/mbox/internal/privilege"
 	"github.com/mbox-stack/mbox/rx"
 )
@@ -28,8 +28,8 @@ QUEUES   receive queues, and the CPU that handles each. With --fanout qm and as
 OFFLOADS what makes frames longer than they were on the wire (gro, lro; gso and
          tso of what this machine sends) or leaves checksums to the card. They
          are taken as they are; ethtool -K IFACE gro off switches one off.
-RSS      the hash that deals frames out to the queues, and whether both
-         directions of a flow come to one queue: yes, no, ? if it is not told.
+RSS      whether the card's hash puts both directions of a flow into one queue:
+         yes, no, ? if it is not told. Results do not depend on it.
 MISSING  what stands in the way of capturing.`,
 		Example: "  mbox interfaces\n  mbox interfaces --format jsonl | jq .name",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -68,7 +68,6 @@ type device struct {
 	Queues    []queue      `json:"receive_queues"`
 	Senders   int          `json:"send_queues"`
 	Merges    []string     `json:"offloads"`
-	Hash      string       `json:"rss_hash,omitempty"`
 	Symmetric *bool        `json:"rss_symmetric"` // null: not known
 	Missing   []string     `json:"missing"`
 	balance   nic.Symmetry // what Symmetric was made of
@@ -92,7 +91,7 @@ func devices() ([]device, error) {
 		card := nic.Look(l.Name)
 		d := device{
 			Name: l.Name, Index: l.Index, Up: l.Flags&net.FlagUp != 0, State: card.State, Hardware: l.HardwareAddr.String(), MTU: l.MTU,
-			Driver: card.Driver, Mbits: card.Mbits, Senders: card.Queues.Send, Merges: append([]string{}, card.Merges...), Hash: card.Hash, balance: card.Balance,
+			Driver: card.Driver, Mbits: card.Mbits, Senders: card.Queues.Send, Merges: append([]string{}, card.Merges...), balance: card.Balance,
 			Addresses: []string{}, Queues: []queue{}, Missing: []string{},
 		}
 		addrs, err := l.Addrs()
@@ -165,11 +164,7 @@ func (d *device) row() string {
 	if d.Mbits > 0 && d.Up {
 		state += " " + strconv.Itoa(d.Mbits) + "Mb/s"
 	}
-	rss := d.balance.String()
-	if d.Hash != "" {
-		rss = d.Hash + " " + rss
-	}
-	cells := []string{d.Name, state, strconv.Itoa(d.MTU), strings.Join(d.Addresses, " "), d.Driver, d.queues(), strings.Join(d.Merges, ","), rss, strings.Join(d.Missing, ", ")}
+	cells := []string{d.Name, state, strconv.Itoa(d.MTU), strings.Join(d.Addresses, " "), d.Driver, d.queues(), strings.Join(d.Merges, ","), d.balance.String(), strings.Join(d.Missing, ", ")}
 	for i, c := range cells {
 		if c == "" {
 			cells[i] = "-"

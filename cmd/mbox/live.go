@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mbox-stack/mbox"
-	"github.com/mbox-stack/mbox/internal/nic"
 	"github.com/mbox-stack/mbox/internal/privilege"
 	"github.com/mbox-stack/mbox/rx"
 )
@@ -203,32 +202,15 @@ func (s *session) announce() {
 		return
 	}
 	for _, r := range s.rings {
-		text := r.Setup()
-		if cpu := r.CPU(); cpu >= 0 {
-			text += fmt.Sprintf(", received on CPU %d", cpu)
+		name, cpu := r.String(), ""
+		if n := r.CPU(); n >= 0 {
+			cpu = fmt.Sprintf(" by CPU %d", n)
 		}
-		fmt.Fprintf(s.stderr, "mbox: capturing on %s\n", text)
-	}
-	for _, name := range s.opt.live.asymmetric() {
-		fmt.Fprintf(s.stderr, "mbox: %s: the card's hash is not symmetric: by --fanout qm, what two sides of a flow say comes by different rings, and order between them is lost; --fanout hash keeps it\n", name)
+		fmt.Fprintf(s.stderr, "mbox: capturing on %s%s%s\n", name, cpu, strings.TrimPrefix(r.Setup(), name))
 	}
 	if s.left != "" {
 		fmt.Fprintf(s.stderr, "mbox: privileges left: %s\n", s.left)
 	}
-}
-
-// asymmetric returns the interfaces whose card, by which frames are to be shared
-// out, puts the two directions of a flow into different queues.
-func (l *live) asymmetric() (names []string) {
-	if l.fanout.value != "qm" || l.rings < 2 {
-		return nil
-	}
-	for _, name := range l.interfaces {
-		if nic.Look(name).Balance == nic.Asymmetric {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // closeLive closes rings that no run will.

@@ -148,7 +148,7 @@ func TestLive(t *testing.T) {
 		talk(t, client, server, octets)
 		metrics := c.scrape(t, client)
 		said := c.stop(t)
-		if !strings.Contains(said, "mbox: capturing on c0 ring 1: ") || !strings.Contains(said, " frames received, 0 dropped by full rings, 0 by shards that were behind") ||
+		if !strings.Contains(said, "mbox: capturing on c0 ring 1 by CPU ") || !strings.Contains(said, " frames received, 0 dropped by full rings, 0 by shards that were behind") ||
 			!strings.Contains(metrics, `mbox_ring_frames_total{source="c0 ring 1"}`) || !strings.Contains(metrics, `mbox_dropped_total{place="ring"} 0`) {
 			t.Errorf("as %q: %s\n%s", as, said, metrics)
 		}

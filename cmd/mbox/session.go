@@ -100,6 +100,10 @@ func (s *session) play(ctx context.Context) error {
 		return failure{s.finish(err)}
 	}
 	defer release()
+	if err := s.stack.Limit(s.from...); err != nil {
+		s.closeLive()
+		return failure{s.finish(err)}
+	}
 	s.announce()
 	s.progress = s.watch()
 	if d := time.Duration(s.opt.duration); d > 0 {

@@ -24,8 +24,7 @@ var floors = map[string]int{
 
 	"internal/privilege": 2,
 
-	"internal/nic": 3,
-	"uevents":      3,
+	"uevents": 3,
 
 	"rx":               4,
 	"shard":            4,
@@ -37,6 +36,7 @@ var floors = map[string]int{
 	"mboxtest":              6,
 	"adapter/assembler":     6,
 	"adapter/metrics":       6,
+	"cmd/mbox/internal/nic": 6,
 	"internal/witness":      6,
 	"internal/live":         6,
 	"perf/internal/measure": 6,

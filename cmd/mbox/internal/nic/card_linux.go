@@ -9,7 +9,7 @@ import (
 	"github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
 
-	"github.com/mbox-stack/mbox/internal/sys"
+	"github.com/mbox-stack/mbox/rx"
 )
 
 // Look returns what is known of the card of an interface.
@@ -30,8 +30,10 @@ func Look(name string) (c Card) {
 	if c.Queues.Receive == 1 {
 		c.Balance = Symmetric
 	}
-	if h, err := sys.GetReceiveHash(name); err == nil && c.Queues.Receive > 1 {
-		c.Hash, c.Balance = judge(h.Function, h.Transform, h.Key)
+	if symmetric, known := rx.SymmetricQueues(name); known && c.Queues.Receive > 1 {
+		if c.Balance = Asymmetric; symmetric {
+			c.Balance = Symmetric
+		}
 	}
 	e, err := ethtool.NewEthtool()
 	if err != nil {
