@@ -121,7 +121,9 @@ func (b *benchmark) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	stop := b.opt.startProfile(b.stderr)
+	deaf := onAsked(func() { printStats(b.stderr, stack.Stats()) })
 	err = stack.Run(cmd.Context(), l)
+	deaf()
 	stop()
 	if err == nil && len(l.turns) > 1 {
 		f := l.figures(stack)

@@ -135,7 +135,7 @@ func (s *session) open(ctx context.Context) (release func(), err error) {
 			close.all()
 		}
 	}()
-	close.add(s.onAsked(s.summary))
+	close.add(onAsked(s.summary))
 	stopServer, err := s.monitor()
 	if err != nil {
 		return nil, err

@@ -13,7 +13,8 @@
 //     Landlock limits which folders these are;
 //   - cannot gain privileges by running a program (no_new_privs);
 //   - reads /proc, /sys and the time zone, writes where it said it would, runs
-//     nothing, and opens no TCP connection, as far as the kernel has Landlock.
+//     nothing, and neither makes nor takes TCP connections, as far as the kernel
+//     has Landlock. (It does not know Multipath TCP.)
 //
 // # Threads
 //
