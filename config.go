@@ -58,7 +58,8 @@ type Config struct {
 	Filter string
 	// Batch is how many frames go to a shard at once. 0 stands for 128.
 	Batch int
-	// Count ends a source after so many frames that passed Filter. 0: no end.
+	// Count ends the run after so many frames that passed Filter, of all sources
+	// together. 0: no end.
 	Count uint64
 	// Tap is shown each frame that passed Filter, fragments singly, in the order
 	// of each source, on its receive goroutine. The frame is lent for the call.

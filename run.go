@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/pprof"
+	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/panjf2000/ants/v2"
 
@@ -38,6 +41,7 @@ type running struct {
 	ended  []chan struct{} // closed when a shard's goroutine has ended
 	over   chan struct{}   // closed when all have
 	failed []error         // of the receivers
+	passed atomic.Uint64   // frames received, where Count limits them
 	cancel context.CancelFunc
 
 	mu  sync.Mutex
@@ -113,7 +117,7 @@ func (s *Stack) start(ctx context.Context, sources []rx.Source) (*running, error
 }
 
 func (s *Stack) receiverOptions(run *running, seed uint64) rx.Options {
-	o := rx.Options{Seed: seed, Table: run.table, BatchFrames: s.cfg.Batch, Limit: s.cfg.Count, Tap: s.cfg.Tap, Fragments: s.cfg.Fragments}
+	o := rx.Options{Seed: seed, Table: run.table, BatchFrames: s.cfg.Batch, Limit: s.cfg.Count, Passed: &run.passed, Tap: s.cfg.Tap, Fragments: s.cfg.Fragments}
 	if s.cfg.ByVLAN {
 		o.Parser.Scope |= wire.ScopeVLAN
 	}
@@ -192,12 +196,20 @@ func (r *running) receive(ctx context.Context) {
 	defer wait.Wait()
 	for i, rec := range r.receivers {
 		wait.Add(1)
-		r.group.Go(fmt.Sprintf("receiver %d", i), func(context.Context) error {
+		r.group.Go(fmt.Sprintf("receiver %d", i), func(group context.Context) error {
 			defer wait.Done()
-			r.failed[i] = rec.Run(ctx)
+			pprof.Do(group, pprof.Labels("source", sourceName(r.sources[i], i)), func(context.Context) { r.failed[i] = rec.Run(ctx) })
 			return nil
 		})
 	}
+}
+
+// sourceName returns what profiles call a source: its name if it has one.
+func sourceName(src rx.Source, i int) string {
+	if s, ok := src.(fmt.Stringer); ok {
+		return s.String()
+	}
+	return strconv.Itoa(i)
 }
 
 // end tells the shards that nothing more will come, and when they have ended

@@ -88,13 +88,14 @@ func (s *Stats) betweenRings() (underway, ahead uint64) {
 // Frames returns what became of the frames received, by name. The counts add up
 // to Received.
 func (s *Stats) Frames() []Disposition {
-	var handed, dropped, filtered, noRoom uint64
+	var handed, dropped, filtered, surplus, noRoom uint64
 	underway, _ := s.betweenRings()
 	refused := make([]uint64, len(rx.Counters{}.Refused))
 	var f frag.Stats
 	for i := range s.Sources {
 		c := &s.Sources[i]
 		filtered += c.Filtered
+		surplus += c.Surplus
 		handed += c.Handed().Frames
 		dropped += c.Dropped().Frames
 		for o, n := range c.Refused {
@@ -119,7 +120,7 @@ func (s *Stats) Frames() []Disposition {
 			ds = append(ds, Disposition{wire.Outcome(o).String(), n})
 		}
 	}
-	return append(ds, Disposition{"filtered", filtered}, Disposition{"mailbox-full", dropped}, Disposition{"handed-to-shards", handed})
+	return append(ds, Disposition{"filtered", filtered}, Disposition{"beyond-count", surplus}, Disposition{"mailbox-full", dropped}, Disposition{"handed-to-shards", handed})
 }
 
 // Packets returns what became of the packets that shards were handed: whole

@@ -20,6 +20,7 @@ type Totals struct {
 	Octets uint64 // captured octets of those
 
 	Filtered uint64              // not wanted by Options.Filter
+	Surplus  uint64              // behind the last one that Options.Limit allows
 	Refused  [outcomesMax]uint64 // nothing to track, by wire.Outcome; raw sockets may have had them
 	// Fragments counts what became of IP fragments, singly. The fragment that
 	// completes a datagram is Completed there; the datagram goes on.
@@ -102,7 +103,7 @@ func (c *Counters) Dropped() (sum Delivery) {
 // mailbox. It equals Frames (invariant I9). Fragments that were not frames, but
 // datagrams or adopted, do not count.
 func (c *Counters) Disposed() uint64 {
-	sum := c.Filtered + c.Fragments.Disposed() - c.DatagramsNested - c.Adopted + c.Forwarded + c.ForwardNoRoom
+	sum := c.Filtered + c.Surplus + c.Fragments.Disposed() - c.DatagramsNested - c.Adopted + c.Forwarded + c.ForwardNoRoom
 	for _, n := range c.Refused {
 		sum += n
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,6 +79,38 @@ func TestCaptureWaits(t *testing.T) {
 	c := r.Counters()
 	if s := &c.Shards[0]; s.Waits == 0 || s.Waits != c.Shards[0].Handed.Frames/batchFramesDefault+1 || s.Dropped != (Delivery{}) {
 		t.Errorf("%d batches waited, and %+v were dropped", s.Waits, s.Dropped)
+	}
+}
+
+// TestSharedLimit: receivers that share a limit let exactly so many frames pass
+// together, and what else they had received is counted.
+func TestSharedLimit(t *testing.T) {
+	var passed atomic.Uint64
+	var wait sync.WaitGroup
+	var tapped atomic.Uint64
+	counters := make([]Counters, 4)
+	for i := range counters {
+		wait.Go(func() {
+			r, err := NewReceiver(NewMemory(traffic(500)...), []Outlet{&shard{}}, Options{Limit: 700, Passed: &passed, Tap: func(*Frame) { tapped.Add(1) }})
+			if err == nil {
+				err = r.Run(t.Context())
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			counters[i] = r.Counters()
+			balanced(t, &counters[i])
+		})
+	}
+	wait.Wait()
+	var received, surplus uint64
+	for i := range counters {
+		received += counters[i].Frames
+		surplus += counters[i].Surplus
+	}
+	if tapped.Load() != 700 || received != 700+surplus {
+		t.Errorf("%d frames passed, want 700; %d were received, of them %d surplus", tapped.Load(), received, surplus)
 	}
 }
 

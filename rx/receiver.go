@@ -23,7 +23,11 @@ type Options struct {
 	// BatchFrames is how many frames a batch holds at most; 0: batchFrames.
 	BatchFrames int
 	// Limit ends the reception after so many frames that passed Filter; 0: none.
-	Limit uint64
+	// Passed is where they are counted: receivers that share it share the limit.
+	// What one of them has received when another takes the last one is surplus.
+	// nil stands for one of its own.
+	Limit  uint64
+	Passed *atomic.Uint64
 	// Filter says which packets are wanted; nil: all. It judges whole packets,
 	// datagrams put together from fragments, and frames with nothing to track.
 	// A fragment cannot be judged alone: it passes.
@@ -71,8 +75,8 @@ type Receiver struct {
 	block  *buffers.Block // that the chunk at hand lies in
 	filter func(*wire.Packet, []byte, uint32) bool
 	tap    func(*Frame)
-	passed uint64 // frames that the filter let through
-	warmed uint64 // sum of what warm touched
+	passed *atomic.Uint64 // frames that the filter let through; counted iff there is a limit
+	warmed uint64         // sum of what warm touched
 	limit  uint64
 	wait   bool // the source can wait for the shards
 	raw    atomic.Bool
@@ -106,6 +110,9 @@ func NewReceiver(src Source, outlets []Outlet, o Options) (*Receiver, error) {
 	if o.Table == nil {
 		o.Table = Spread(n)
 	}
+	if o.Passed == nil {
+		o.Passed = new(atomic.Uint64)
+	}
 	live, _ := src.(Live)
 	r := &Receiver{
 		parser: o.Parser,
@@ -116,6 +123,7 @@ func NewReceiver(src Source, outlets []Outlet, o Options) (*Receiver, error) {
 		filter: o.Filter,
 		tap:    o.Tap,
 		limit:  o.Limit,
+		passed: o.Passed,
 		wait:   live == nil || !live.Live(),
 		frags:  frag.New(o.Fragments),
 		counts: Counters{Shards: make([]ShardTotals, n)},
@@ -185,7 +193,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 }
 
 // sated reports whether as many frames have passed as were asked for.
-func (r *Receiver) sated() bool { return r.limit > 0 && r.passed >= r.limit }
+func (r *Receiver) sated() bool { return r.limit > 0 && r.passed.Load() >= r.limit }
 
 // unreadable returns an error if there were frames, and the link type of every
 // one of them is unknown.
@@ -271,7 +279,10 @@ func (r *Receiver) receive(raw *Frame) {
 		r.unknownLink(p, raw)
 		return
 	}
-	r.passed++
+	if r.limit > 0 && r.passed.Add(1) > r.limit {
+		r.counts.Surplus++
+		return
+	}
 	if r.tap != nil {
 		r.tap(raw)
 	}

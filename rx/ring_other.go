@@ -48,3 +48,6 @@ func (r *Ring) CPU() int { return -1 }
 
 // QueueCPU cannot tell.
 func QueueCPU(string, int) (cpu int, ok bool) { return 0, false }
+
+// SymmetricQueues is for Linux only: nothing is known.
+func SymmetricQueues(string) (symmetric, known bool) { return false, false }

@@ -29,6 +29,17 @@ const (
 	rssSymmetricXOR     = 1<<0 | 1<<1    // transforms of the input: either makes it symmetric
 )
 
+// SymmetricQueues reports whether an interface's card puts both directions of a
+// flow into one receive queue, and whether that can be found out.
+func SymmetricQueues(name string) (symmetric, known bool) {
+	control, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false, false
+	}
+	defer unix.Close(control)
+	return symmetricRSS(control, name)
+}
+
 // symmetricRSS reports whether an interface's card puts both directions of a
 // flow into one queue, and whether that can be found out.
 func symmetricRSS(control int, name string) (symmetric, known bool) {

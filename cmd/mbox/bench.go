@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/mbox-stack/mbox"
 	"github.com/mbox-stack/mbox/internal/traffic"
@@ -46,7 +47,7 @@ generated HTTP connections of 16 segments, up to 1,000 of them open at a time.`,
 	own.IntVar(&b.turns, "turns", 0, "play so many `TURNS` instead")
 	own.IntVar(&b.connections, "connections", benchConnections, "without -r, generate `N` connections of 16 segments")
 	own.Var(&b.format, "format", "text or json")
-	o.common(cmd)
+	o.commonOver(cmd, pflag.NewFlagSet("none", pflag.ContinueOnError))
 	return cmd
 }
 
@@ -120,7 +121,9 @@ func (b *benchmark) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	stop := b.opt.startProfile(b.stderr)
+	deaf := onAsked(func() { printStats(b.stderr, stack.Stats()) })
 	err = stack.Run(cmd.Context(), l)
+	deaf()
 	stop()
 	if err == nil && len(l.turns) > 1 {
 		f := l.figures(stack)

@@ -61,6 +61,9 @@ func (s *session) recordFlows(format string, how recording) error {
 	switch format {
 	case "table":
 		t := newTable(s.out, tableHead)
+		if len(s.opt.live.interfaces) > 0 {
+			t.live(tableUsual)
+		}
 		s.atEnd(t.close)
 		out, put = s.stack.Output(t), putRow
 	case "csv":
@@ -184,6 +187,9 @@ func putCSV(b []byte, r *record) []byte {
 
 // tableHead names the columns of the table.
 const tableHead = "TIME\tPROTO\tCLIENT\tSERVER\t>PACKETS\t>BYTES\t>PACKETS\t>BYTES\t>LASTED\t>RTT\tEND\tNOTES"
+
+// tableUsual is a row as wide as most are.
+const tableUsual = "00:00:00.000000\tICMP\t192.168.100.100:65535\t192.168.100.100:65535\t10000\t100KiB\t10000\t100KiB\t100.0ms\t100.0ms\tevicted\t"
 
 // putRow appends a record as a row of the table.
 func putRow(b []byte, r *record) []byte {

@@ -29,28 +29,39 @@ func main() {
 	// Without this the runtime ends the program at the first write behind a
 	// reader that has gone; so it is an error like any other, which status knows.
 	signal.Ignore(syscall.SIGPIPE)
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	p := &program{stdout: os.Stdout, stderr: os.Stderr, confined: true}
+	os.Exit(p.run(os.Args[1:]))
 }
 
-// run is the program: it does what args say and returns the exit status.
-// Standard input is what the os package says it is, as rx reads it.
+// run is the program within another one, which goes on with the privileges that
+// it has.
 func run(args []string, stdout, stderr io.Writer) int {
+	return (&program{stdout: stdout, stderr: stderr}).run(args)
+}
+
+// run does what args say and returns the exit status. Standard input is what the
+// os package says it is, as rx reads it.
+func (p *program) run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// The first signal has the run drained and reported. From then on signals do
 	// what they do to any program, so that a second one ends it at once.
 	defer context.AfterFunc(ctx, stop)()
 
-	p := &program{stdout: stdout, stderr: stderr}
 	root := p.root(args)
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
 	return p.status(root.ExecuteContext(ctx))
 }
 
 // program is what all commands write to.
-type program struct{ stdout, stderr io.Writer }
+type program struct {
+	stdout, stderr io.Writer
+	// confined says that a live capture gives up the privileges that it does not
+	// need, which the process never gets back.
+	confined bool
+}
 
 // failure is an error that is nobody's wrong usage: of the input, or of what
 // the program writes to.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"flag"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,16 +83,26 @@ func writeFile(t *testing.T, name, text string) string {
 func TestUsage(t *testing.T) {
 	demo := writeCapture(t, traffic.NewDemo())
 	for _, c := range []struct{ args, want string }{
-		{"flows", "mbox: nothing to read: -r FILE names a capture, - is standard input"},
+		{"flows", "mbox: nothing to read: -r FILE names a capture, - is standard input; -i IFACE an interface\n"},
 		{"flows --no-such", "mbox: unknown flag: --no-such"},
-		{"flows -i eth0", "mbox: unknown flag -i: " + notLive},
+		{"flows -i eth0 -r DEMO", "mbox: -r and -i: either a capture is read or an interface"},
+		{"flows -i eth0 -i eth0", "mbox: -i eth0: is named twice"},
+		{"flows -i eth0 --rings 0", "mbox: --rings 0: must be between 1 and 256"},
+		{"flows -i eth0 --fanout rnd", "must be one of hash, qm, cpu"},
+		{"flows -i eth0 --ring-size 1KiB", "mbox: --ring-size: must be between 192KiB and 4.0GiB"},
+		{"flows -i eth0 --retire 1us", "mbox: --retire: must be between 1ms and 10s"},
+		{"flows -i eth0 --cpus 3-1", "must be CPUs such as 2,4-7, or none"},
+		{"flows -i eth0 --cpus 0,9999", "must be CPUs such as 2,4-7, or none"},
+		{"flows -i eth0 --duration 0", "must be a duration such as"},
+		{"flows -r DEMO --user nobody", "mbox: --user: is for -i"},
+		{"bench -i eth0", "mbox: unknown flag -i: " + notLive},
 		{"-i eth0", "mbox: unknown flag -i: " + notLive},
-		{"dump --interface=eth0", "mbox: unknown flag --interface: " + notLive},
 		{"flows -r DEMO --metrics everywhere", "must be a port, or an address and a port"},
 		{"flows -r DEMO --metrics 127.0.0.1:99999", "must be a port, or an address and a port"},
 		{"web", "mbox: web: " + notLive},
 		{"top -i eth0", "mbox: top: " + notLive},
-		{"interfaces", "mbox: interfaces: " + notLive},
+		{"interfaces eth0", `mbox: interfaces: takes no arguments, and got "eth0"`},
+		{"interfaces --format csv", "must be one of table, jsonl"},
 		{"flows -X", "mbox: unknown flag -X: mbox dump shows each segment"},
 		{"flwos -r x", "mbox: unknown command \"flwos\"; did you mean flows?"},
 		{"flows -r DEMO --format xml", `mbox: invalid argument "xml" for "--format" flag: must be one of table, jsonl, csv`},
@@ -189,12 +200,27 @@ func TestHelp(t *testing.T) {
 		"--version":                  "mbox " + version + " (go",
 		"help streams":               "as tcpflow names them",
 		"flows --help":               "\nCommon flags:\n  -r, --read FILE",
+		"interfaces --help":          "RSS",
 		"completion bash":            "__start_mbox",
 		"__complete flows --policy=": "old-linux",
 	} {
 		r := runArgs(strings.Fields(args)...)
 		if r.status != statusOK || !strings.Contains(r.stdout, want) {
 			t.Errorf("mbox %s: status %d, %q not in\n%s", args, r.status, want, r.stdout)
+		}
+	}
+}
+
+// TestCompletion: the shell completes names of interfaces.
+func TestCompletion(t *testing.T) {
+	links, err := net.Interfaces()
+	if err != nil || len(links) == 0 {
+		t.Skip("no interfaces here: ", err)
+	}
+	r := runArgs("__complete", "flows", "-i", "")
+	for _, name := range []string{"any", links[0].Name} {
+		if r.status != statusOK || !strings.Contains("\n"+r.stdout, "\n"+name+"\n") {
+			t.Errorf("status %d, %q is not in\n%s", r.status, name, r.stdout)
 		}
 	}
 }

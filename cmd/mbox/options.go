@@ -24,6 +24,9 @@ type options struct {
 	write  string
 	file   string // of the flags themselves: --config
 
+	live     live
+	duration interval // 0: as long as the input lasts
+
 	shards    int
 	batch     int
 	seed      uint64
@@ -67,10 +70,10 @@ func policyNames() (names []string) {
 func (o *options) source(fs *pflag.FlagSet) {
 	fs.StringArrayVarP(&o.read, "read", "r", nil, "read capture `FILE`: pcap or pcapng, or either by gzip; - is standard input; repeat it for more, read one after another")
 	fs.StringVar(&o.filter, "filter", "", "look only at packets that the tcpdump expression `EXPR` selects, each by itself: tcp[13]=2 leaves nothing of a flow but its SYN; what stands behind the flags is one, too")
-	fs.Uint64VarP(&o.count, "count", "c", 0, "stop after `N` frames")
+	fs.Uint64VarP(&o.count, "count", "c", 0, "stop after `N` frames of those looked at")
 	fs.StringVarP(&o.write, "write", "w", "", "write the frames looked at to `FILE`, as pcapng")
 	fs.BoolVarP(&o.numeric, "numeric", "n", false, "for the sake of habit: names are never looked up")
-	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no progress on standard error")
+	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no progress on standard error, and of a live capture neither how it begins nor how it went")
 }
 
 // stack adds the flags that say how flows are followed.

@@ -45,7 +45,7 @@ input gives the same output, octet for octet, on any number of CPUs.`,
 		}
 		return flagError(err)
 	})
-	root.AddCommand(p.flows(), p.events(), p.streams(), p.dump(), p.bench(), p.demo())
+	root.AddCommand(p.flows(), p.events(), p.streams(), p.dump(), p.interfaces(), p.bench(), p.demo())
 	return root
 }
 
@@ -55,7 +55,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 		return cmd.Help()
 	}
 	switch args[0] {
-	case "web", "top", "interfaces":
+	case "web", "top":
 		return fmt.Errorf("%s: %s", args[0], notLive)
 	}
 	text := fmt.Sprintf("unknown command %q", args[0])
@@ -78,13 +78,19 @@ func buildVersion() string {
 	return fmt.Sprintf("%s (%s %s/%s%s)", version, runtime.Version(), runtime.GOOS, runtime.GOARCH, rev)
 }
 
-// notLive answers what only makes sense before an interface.
-const notLive = "live capture is not there yet (and will be for Linux only): -r FILE reads a capture"
+// notLive answers -i where nothing captures.
+const notLive = "mbox flows, events, streams, dump, web and top capture on an interface by -i IFACE"
 
 // foreign is what users of other tools type, and what is meant here.
 var foreign = map[string]string{
 	"-i":          notLive,
 	"--interface": notLive,
+	"-D":          "mbox interfaces lists them",
+	"-p":          "--no-promisc leaves out frames that are for other stations",
+	"-B":          "--ring-size SIZE is the memory of each ring",
+	"-Z":          "--user NAME, with -i, is who mbox becomes once sockets are open",
+	"-G":          "--rotate-every DUR rotates what -o writes; -w writes one file",
+	"-W":          "--rotate-keep N keeps so many of the files that -o writes",
 	"-s":          "frames are taken as long as the capture has them",
 	"-C":          "checksums are only labelled; --checksums off does not look at them",
 	"-f":          "a filter is what follows the flags, or --filter EXPR",
@@ -124,9 +130,20 @@ func flagError(err error) error {
 	return err
 }
 
-// common adds the flags that commands over captures share, and has the help
-// tell them apart from the command's own.
+// common adds the flags that commands over captures and interfaces share, and
+// has the help tell them apart from the command's own.
 func (o *options) common(cmd *cobra.Command) {
+	onWire := pflag.NewFlagSet("live", pflag.ContinueOnError)
+	onWire.SortFlags = false
+	o.capture(onWire)
+	o.commonOver(cmd, onWire)
+	// It fails only for flags that are not there.
+	_ = cmd.RegisterFlagCompletionFunc("interface", completeInterfaces)
+}
+
+// commonOver is common for a command that captures by the flags of onWire: none
+// where it does not.
+func (o *options) commonOver(cmd *cobra.Command, onWire *pflag.FlagSet) {
 	shared := pflag.NewFlagSet("common", pflag.ContinueOnError)
 	shared.SortFlags = false
 	o.source(shared)
@@ -135,15 +152,20 @@ func (o *options) common(cmd *cobra.Command) {
 	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
 		own := pflag.NewFlagSet("own", pflag.ContinueOnError)
 		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			if shared.Lookup(f.Name) == nil {
+			if shared.Lookup(f.Name) == nil && onWire.Lookup(f.Name) == nil {
 				own.AddFlag(f)
 			}
 		})
-		_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  mbox %s\n\nExamples:\n%s\n\nFlags:\n%s\nCommon flags:\n%s",
+		text := fmt.Sprintf("Usage:\n  mbox %s\n\nExamples:\n%s\n\nFlags:\n%s\nCommon flags:\n%s",
 			cmd.Use, cmd.Example, own.FlagUsagesWrapped(helpColumns), shared.FlagUsagesWrapped(helpColumns))
+		if onWire.HasFlags() {
+			text += "\nLive capture:\n" + onWire.FlagUsagesWrapped(helpColumns)
+		}
+		_, err := fmt.Fprint(cmd.OutOrStderr(), text)
 		return err
 	})
 	cmd.Flags().AddFlagSet(shared)
+	cmd.Flags().AddFlagSet(onWire)
 	cmd.Flags().SortFlags = false
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if c, ok := f.Value.(*choice); ok {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/pkg/profile"
@@ -24,35 +25,38 @@ type session struct {
 	*program
 	opt      *options
 	stack    *mbox.Stack
+	log      *slog.Logger
 	from     []rx.Source
+	rings    []*rx.Ring    // those among from
+	left     string        // privileges that were not given up, in words; "" before
 	tap      *capture      // nil unless frames are written
 	out      io.Writer     // where records go
 	file     *outfile.File // that is in out; nil: it is standard output
 	ends     []func(error) error
+	folders  []string  // that files will be written to, besides those of flags
+	made     []string  // of these, those that were made for it
 	progress *progress // nil until the run begins
 }
 
 // session makes a stack for a command that reads what the options name: args are
 // the filter expression that stood behind the flags.
 func (p *program) session(o *options, args []string, adjust func(*mbox.Config)) (*session, error) {
-	from, err := o.from()
-	if err != nil {
+	if err := o.live.check(o.read); err != nil {
 		return nil, err
 	}
-	return p.sessionOver(from, o, args, adjust)
-}
-
-// from returns where frames come from. Nothing is opened yet.
-func (o *options) from() (rx.Source, error) {
 	if len(o.read) == 0 {
-		return nil, errors.New("nothing to read: -r FILE names a capture, - is standard input")
+		return p.sessionOver(nil, o, args, adjust)
 	}
-	return rx.File(o.read...), nil
+	return p.sessionOver(rx.File(o.read...), o, args, adjust)
 }
 
-// sessionOver is session for a source of the command's own.
+// sessionOver is session for a source of the command's own; nil stands for the
+// interfaces that the options name, which play opens.
 func (p *program) sessionOver(from rx.Source, o *options, args []string, adjust func(*mbox.Config)) (*session, error) {
-	s := &session{program: p, opt: o, from: []rx.Source{from}, out: p.stdout}
+	s := &session{program: p, opt: o, out: p.stdout, log: slog.New(slog.NewTextHandler(p.stderr, nil))}
+	if from != nil {
+		s.from = append(s.from, from)
+	}
 	if isTerminal(p.stdout) {
 		s.out = &screen{p.stdout, s}
 	}
@@ -68,13 +72,13 @@ func (p *program) sessionOver(from rx.Source, o *options, args []string, adjust 
 		debug.SetMemoryLimit(int64(o.memory))
 	}
 	if o.write != "" {
-		s.tap = &capture{name: o.write}
+		s.tap = &capture{name: o.write, window: o.live.window()}
 		cfg.Tap = s.tap.frame
 	}
 	if adjust != nil {
 		adjust(&cfg)
 	}
-	cfg.Log = slog.New(slog.NewTextHandler(p.stderr, nil))
+	cfg.Log = s.log
 	if s.stack, err = mbox.New(cfg); err != nil {
 		return nil, err
 	}
@@ -87,33 +91,83 @@ func (s *session) atEnd(f func(error) error) { s.ends = append(s.ends, f) }
 
 // play runs the stack over its source and finishes what the command began.
 func (s *session) play(ctx context.Context) error {
-	if s.tap != nil {
-		if err := s.tap.create(); err != nil {
-			return failure{err}
-		}
-		s.atEnd(s.tap.close)
-	}
-	release, err := s.openOutput(ctx)
-	if err != nil {
+	if err := s.openLive(); err != nil {
 		return failure{err}
 	}
-	defer release()
-	stop, err := s.monitor()
+	release, err := s.open(ctx)
 	if err != nil {
-		return failure{errors.Join(err, s.finish(err))}
+		s.closeLive()
+		return failure{s.finish(err)}
 	}
-	defer stop()
-	defer s.opt.startProfile(s.stderr)()
-	defer s.onAsked(s.summary)()
+	defer release()
+	if err := s.stack.Limit(s.from...); err != nil {
+		s.closeLive()
+		return failure{s.finish(err)}
+	}
+	s.announce()
 	s.progress = s.watch()
+	if d := time.Duration(s.opt.duration); d > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, d)
+		defer stop()
+	}
+	ctx, stop := s.drained(ctx)
+	defer stop()
 	err = s.finish(s.stack.Run(ctx, s.from...))
 	if s.opt.stats {
 		s.summary()
+	} else {
+		s.farewell()
 	}
 	if err != nil {
 		return failure{err}
 	}
 	return nil
+}
+
+// open opens what the run writes to and is asked by, and returns what closes it.
+// What is another program's to give comes first, then privileges are given up:
+// files are those of whoever the program is from then on.
+func (s *session) open(ctx context.Context) (release func(), err error) {
+	var close closers
+	defer func() {
+		if err != nil {
+			close.all()
+		}
+	}()
+	close.add(onAsked(s.summary))
+	stopServer, err := s.monitor()
+	if err != nil {
+		return nil, err
+	}
+	close.add(stopServer)
+	close.add(s.opt.startProfile(s.stderr))
+	if err := s.confine(); err != nil {
+		return nil, err
+	}
+	if s.tap != nil {
+		if err := s.tap.create(); err != nil {
+			return nil, err
+		}
+		s.atEnd(s.tap.close)
+	}
+	closeOutput, err := s.openOutput(ctx)
+	if err != nil {
+		return nil, err
+	}
+	close.add(closeOutput)
+	return close.all, nil
+}
+
+// closers are what ends with a run, and is called in the opposite order.
+type closers []func()
+
+func (c *closers) add(f func()) { *c = append(*c, f) }
+
+func (c *closers) all() {
+	for _, f := range slices.Backward(*c) {
+		f()
+	}
 }
 
 // finish ends what the command began, and returns what has gone wrong.
@@ -133,7 +187,9 @@ func (s *session) summary() {
 	if s.progress != nil && isTerminal(s.stderr) {
 		b.WriteString(clearLine) // which progress writes again
 	}
-	printStats(&b, s.latest())
+	st := s.latest()
+	s.ringStats(&b)
+	printStats(&b, st)
 	s.outputStats(&b)
 	_, _ = s.stderr.Write(b.Bytes()) // there is nobody else to tell
 }

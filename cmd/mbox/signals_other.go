@@ -3,4 +3,4 @@
 package main
 
 // onAsked does nothing: the system has no signal to ask with.
-func (s *session) onAsked(func()) (stop func()) { return func() {} }
+func onAsked(func()) (stop func()) { return func() {} }

@@ -169,8 +169,8 @@ func TestMetrics(t *testing.T) {
 				t.Errorf("%s with profiles %v: %d, want %d: %s", page, profiles, status, code, text)
 			}
 		}
-		if _, text := get(t, base+"/debug/pprof/goroutine?debug=1"); profiles && !strings.Contains(text, `"actor":"shard 0"`) {
-			t.Errorf("goroutines carry no label of their actor:\n%s", text)
+		if _, text := get(t, base+"/debug/pprof/goroutine?debug=1"); profiles && (!strings.Contains(text, `"actor":"shard 0"`) || !strings.Contains(text, `"actor":"receiver 0", "source":"standard input"`)) {
+			t.Errorf("goroutines carry no labels of their actor and source:\n%s", text)
 		}
 		w.in.Close()
 		if err := w.Wait(); err != nil {

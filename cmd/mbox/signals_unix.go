@@ -10,7 +10,7 @@ import (
 
 // onAsked has f called at each SIGUSR1, until the function returned is called.
 // Nothing is called after that has returned.
-func (s *session) onAsked(f func()) (stop func()) {
+func onAsked(f func()) (stop func()) {
 	asked := make(chan os.Signal, 1) // more while one is answered are one
 	quit, done := make(chan struct{}), make(chan struct{})
 	signal.Notify(asked, syscall.SIGUSR1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -74,8 +75,12 @@ type saved struct{ file [2]streamFile }
 
 // writeStreams has every stream of the captures written to dir.
 func (s *session) writeStreams(ctx context.Context, dir string) error {
-	if err := emptyDir(dir); err != nil {
+	made, err := emptyDir(dir)
+	if err != nil {
 		return failure{err}
+	}
+	if s.folders = append(s.folders, dir); made {
+		s.made = append(s.made, dir)
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -104,15 +109,18 @@ func (s *session) writeStreams(ctx context.Context, dir string) error {
 
 // emptyDir makes a folder, or sees that it is empty: files of two runs in one
 // folder could not be told apart.
-func emptyDir(dir string) error {
+func emptyDir(dir string) (made bool, err error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		made = true
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+		return made, err
 	}
 	there, err := os.ReadDir(dir)
 	if err == nil && len(there) > 0 {
 		err = fmt.Errorf("%s: the folder is not empty (%s)", dir, there[0].Name())
 	}
-	return err
+	return made, err
 }
 
 // removeParts removes the files of streams that had not ended when writing

@@ -12,6 +12,7 @@ type table struct {
 	to     io.Writer
 	widths []int
 	right  []bool   // columns that are aligned to the right
+	hold   int      // rows that are waited for, the head among them
 	rows   [][]byte // not written yet, the head first; nil once rows go straight on
 	part   []byte   // of a row that has not come whole yet
 	out    []byte   // rows to be written
@@ -24,7 +25,7 @@ const tableRows = 200
 // newTable returns a table with a head; ">" before a name aligns its column to
 // the right.
 func newTable(to io.Writer, head string) *table {
-	t := &table{to: to}
+	t := &table{to: to, hold: tableRows}
 	cells := bytes.Split([]byte(head), []byte("\t"))
 	for i, c := range cells {
 		name, right := bytes.CutPrefix(c, []byte(">"))
@@ -34,6 +35,12 @@ func newTable(to io.Writer, head string) *table {
 	t.widths = make([]int, len(cells))
 	t.add(bytes.Join(cells, []byte("\t")))
 	return t
+}
+
+// live has rows written as they come: widths follow from what is usual.
+func (t *table) live(usual string) {
+	t.widen([]byte(usual))
+	t.hold = 1
 }
 
 // Write implements io.Writer. Rows may come in any pieces.
@@ -58,7 +65,7 @@ func (t *table) row(row []byte) {
 		return
 	}
 	t.add(bytes.Clone(row))
-	if len(t.rows) > tableRows {
+	if len(t.rows) > t.hold {
 		t.flush()
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/mbox-stack/mbox/rx"
 	"github.com/mbox-stack/mbox/wire"
@@ -19,13 +21,18 @@ import (
 // so that no half of a capture is left behind: but what is there and no regular
 // file, such as a pipe or /dev/null, is written to as it is.
 type capture struct {
-	name  string
-	part  string // what is written to until it is whole; name itself if that is no regular file
-	file  *os.File
-	to    *bufio.Writer
-	links map[wire.LinkType]uint32 // interface of each link type
-	block []byte
-	err   error // the first one
+	name string
+	part string     // what is written to until it is whole; name itself if that is no regular file
+	mu   sync.Mutex // several receive goroutines write frames
+	// Frames of several rings come in the order of each, but not of all: they are
+	// held for so long, and written in the order of their times. 0: not held.
+	window time.Duration
+	late   lateFrames
+	file   *os.File
+	to     *bufio.Writer
+	links  map[wire.LinkType]uint32 // interface of each link type
+	block  []byte
+	err    error // the first one
 }
 
 // partSuffix marks files that are not whole yet.
@@ -68,8 +75,22 @@ func (c *capture) create() (err error) {
 	return nil
 }
 
-// frame writes a frame. It is called by the receive goroutine alone.
+// frame takes a frame. Receive goroutines call it, each for its source.
 func (c *capture) frame(f *rx.Frame) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.window == 0 {
+		c.put(f)
+		return
+	}
+	c.late.hold(f)
+	for c.late.octets > lateMax || c.late.due(c.window) {
+		c.put(c.late.next())
+	}
+}
+
+// put writes a frame.
+func (c *capture) put(f *rx.Frame) {
 	id, known := c.links[f.Link]
 	if !known {
 		id = uint32(len(c.links))
@@ -110,6 +131,9 @@ func (c *capture) write(kind uint32, body []byte) {
 // written, or if nothing could be read. Damage behind the first frame is no
 // reason: what came before it is whole.
 func (c *capture) close(failed error) error {
+	for len(c.late.frames) > 0 {
+		c.put(c.late.next())
+	}
 	for _, step := range []func() error{c.to.Flush, c.file.Close} {
 		if err := step(); err != nil && c.err == nil {
 			c.err = err

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -140,4 +141,49 @@ func TestLinkTypes(t *testing.T) {
 			t.Errorf("frame %d is %+v, want %+v", i, f, w)
 		}
 	}
+}
+
+// TestLateFrames: what several rings bring in the order of each is written in
+// the order of all, and what is held has a bound.
+func TestLateFrames(t *testing.T) {
+	const window = 100
+	var want, got []int64
+	check := func(when string, times []int64, octets int) {
+		name := filepath.Join(t.TempDir(), "w.pcapng")
+		c := &capture{name: name, window: window}
+		if err := c.create(); err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range times {
+			c.frame(&rx.Frame{Data: make([]byte, octets), WireLen: uint32(octets), Timestamp: 1e18 + at, Link: 1})
+			if c.late.octets > lateMax {
+				t.Fatalf("%s: %d octets are held", when, c.late.octets)
+			}
+		}
+		if err := c.close(nil); err != nil {
+			t.Fatal(err)
+		}
+		m, err := rx.Load(rx.File(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all rx.Chunk
+		got = got[:0]
+		for m.Next(&all) == nil {
+			for _, f := range all.Frames {
+				got = append(got, f.Timestamp-1e18)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: written in the order %v, want %v", when, got, want)
+		}
+	}
+	want = []int64{1, 2, 3, 4, 50, 51, 52, 300, 301}
+	check("two rings", []int64{1, 3, 50, 52, 2, 4, 51, 300, 301}, 60)
+	times := []int64{1}
+	for at := int64(20); at < 20+64; at++ {
+		times = append(times, at)
+	}
+	want = append([]int64{1, 0}, times[1:]...)
+	check("more than may be held", append(times, 0), lateMax/64)
 }

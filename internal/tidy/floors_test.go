@@ -22,6 +22,8 @@ var floors = map[string]int{
 	"frag":           2,
 	"tcpfsm":         2,
 
+	"internal/privilege": 2,
+
 	"uevents": 3,
 
 	"rx":               4,
@@ -34,6 +36,7 @@ var floors = map[string]int{
 	"mboxtest":              6,
 	"adapter/assembler":     6,
 	"adapter/metrics":       6,
+	"cmd/mbox/internal/nic": 6,
 	"internal/witness":      6,
 	"internal/live":         6,
 	"perf/internal/measure": 6,
