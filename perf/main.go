@@ -162,7 +162,7 @@ func (o *options) capture() error {
 		}
 		w.Payload = p
 	}
-	s, _, err := w.Stream()
+	s, err := w.Stream()
 	if err != nil {
 		return err
 	}

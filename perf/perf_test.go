@@ -86,6 +86,7 @@ func TestFigures(t *testing.T) {
 		"-workload w1,w4 -payload 0,9 -mode track,events": (2 + 1) * (1 + 2),
 		"-peers -workload w1 -payload 512":                1,
 		"-peers -stack -workload w4 -mode history":        2,
+		"-workload w3": 1 + 2, // track, and events with checksums off and verified
 	} {
 		o, fs := newOptions()
 		fs.Parse(strings.Fields(args))
@@ -103,13 +104,22 @@ func TestProgramsAgree(t *testing.T) {
 		t.Skip("it builds programs")
 	}
 	o, fs := newOptions()
-	fs.Parse(strings.Fields("-stack -peers -workload w6,w10 -mode history,read -connections 5 -turns 1 -cpu -1 -format json"))
+	fs.Parse(strings.Fields("-stack -peers -workload w3,w6,w10 -mode history,read -connections 5 -turns 1 -cpu -1 -format json"))
 	var b bytes.Buffer
 	if err := o.run(&b); err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(b.String(), `"program"`); n != 2*3*3+2*3 {
+	if n := strings.Count(b.String(), `"program"`); n != 2*3*3+3*4+3*3 {
 		t.Errorf("%d rows in\n%s", n, &b)
+	}
+}
+
+// Where frames are written as they are taken, what that costs is subtracted.
+func TestGenerator(t *testing.T) {
+	f := figure{section: sectionStack, programs: []program{own, floors[0], generator}, base: 1}
+	rows := f.rows([]*peer{played(own, 50), played(floors[0], 30), played(generator, 10)})
+	if rows[0].CPU.Median != 40 || rows[0].Times != 2 || rows[0].Subtracted != 10 || rows[2].CPU.Median != 10 {
+		t.Errorf("%+v", rows)
 	}
 }
 

@@ -62,8 +62,9 @@ func checksums(s *measure.Setup) string {
 
 // The programs, mbox first.
 var (
-	own     = program{name: "mbox"}
-	floors  = []program{{name: "floor"}, {name: "floor", variant: "ahead"}}
+	own       = program{name: "mbox"}
+	generator = program{name: "generator"}
+	floors    = []program{{name: "floor"}, {name: "floor", variant: "ahead"}}
 	rivals  = []program{{name: "reassembly"}, {name: "tcpassembly"}}
 	against = []string{"w1", "w2", "w6"} // workloads to compare with rivals on
 )
@@ -72,7 +73,14 @@ var (
 func (o *options) figures() (all []figure, err error) {
 	if o.sections[sectionStack] {
 		err = o.each(o.workloads.or(measure.Names()), o.modes.or(measure.Modes()), func(s measure.Setup) {
-			all = append(all, figure{sectionStack, s, append([]program{own}, floors...), 1})
+			if measure.Live(s.Name) && (s.Mode == measure.Read || s.Mode == measure.History) && len(o.modes) == 0 {
+				return // there is nothing to read
+			}
+			f := figure{sectionStack, s, append([]program{own}, floors...), 1}
+			if measure.Live(s.Name) {
+				f.programs = append(f.programs, generator)
+			}
+			all = append(all, f)
 		})
 		if err != nil {
 			return nil, err

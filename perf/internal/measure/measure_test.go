@@ -21,9 +21,9 @@ type fake struct {
 	t       *testing.T
 }
 
-func (f *fake) Run(src *Player) error {
+func (f *fake) Run(src Source) error {
 	f.frames = 0
-	return src.Each(func(frame *rx.Frame) error {
+	return Each(src, func(frame *rx.Frame) error {
 		if frame.Timestamp < f.lastNs {
 			f.t.Errorf("turn %d goes back in time", f.turn)
 		}
@@ -53,8 +53,8 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Totals{10_000 * 2 * 1400, 10_000 * 8 * 1400}); l.Text != want || len(l.Frames) != 160_000 || l.Flows != 10_000 {
-		t.Fatalf("%d frames with %v octets of text, want 160000 with %v", len(l.Frames), l.Text, want)
+	if want := (Totals{10_000 * 2 * 1400, 10_000 * 8 * 1400}); l.Text != want || l.Frames != 160_000 || l.Flows != 10_000 {
+		t.Fatalf("%d frames with %v octets of text, want 160000 with %v", l.Frames, l.Text, want)
 	}
 	good := Result{Flows: 10_000, Text: l.Text}
 	f := &fake{t: t, err: io.ErrUnexpectedEOF, results: []Result{{}, good, good,
@@ -67,7 +67,7 @@ func TestServe(t *testing.T) {
 	}
 	said := json.NewDecoder(&out)
 	var ready Ready
-	if err := said.Decode(&ready); err != nil || ready != (Ready{len(l.Frames), l.Octets}) || f.frames != len(l.Frames) {
+	if err := said.Decode(&ready); err != nil || ready != (Ready{l.Frames, l.Octets}) || f.frames != l.Frames {
 		t.Errorf("ready: %+v, %v", ready, err)
 	}
 	for _, want := range wants {
@@ -86,7 +86,7 @@ func TestWorkloads(t *testing.T) {
 	for _, k := range kinds {
 		w := Workload{Name: k.name, Payload: -1, Connections: 3, Seed: 1}
 		l, err := w.Load()
-		if err != nil || l.Text[0] == 0 || l.Text[1] == 0 || l.Flows != uint64(3+3*k.flood) || w.Open() != int(l.Flows) {
+		if crowd := k.config == nil; err != nil || crowd != (l.Text[0] == 0) || crowd != (l.Text[1] == 0) || l.Flows != uint64(3+3*k.flood) || w.Open() != int(l.Flows) {
 			t.Errorf("%s: %v", k.name, err)
 		}
 	}

@@ -63,7 +63,7 @@ func (s *Setup) Reads() bool { return s.Mode == Read || s.Mode == History }
 type Peer interface {
 	// Run takes all frames of src, until io.EOF, and returns when it has done
 	// with them. It is timed.
-	Run(src *Player) error
+	Run(src Source) error
 	// End forgets all flows, as if nothing came until the time after, and
 	// returns what the turn has counted. It is timed apart.
 	End(after int64) (Result, error)
@@ -125,12 +125,12 @@ func serve(in io.Reader, out io.Writer, s Setup, open func(Setup) (Peer, error))
 	if err != nil {
 		return err
 	}
-	t := turns{peer: p, load: l, setup: s, src: NewPlayer(l)}
+	t := turns{peer: p, load: l, setup: s, src: l.Source}
 	if first := t.sample(); first.Error != "" {
 		return errors.New(first.Error)
 	}
 	say := json.NewEncoder(out)
-	if err := say.Encode(Ready{len(l.Frames), l.Octets}); err != nil {
+	if err := say.Encode(Ready{l.Frames, l.Octets}); err != nil {
 		return err
 	}
 	for lines := bufio.NewScanner(in); lines.Scan(); {
@@ -146,7 +146,7 @@ type turns struct {
 	peer  Peer
 	load  *Load
 	setup Setup
-	src   *Player
+	src   Source
 }
 
 // framesMin is how many frames a turn takes at least, so that its time is long
@@ -157,7 +157,7 @@ const framesMin = 160_000
 // sample runs one turn.
 func (t *turns) sample() (s Sample) {
 	runtime.GC()
-	times := max(1, framesMin/len(t.load.Frames))
+	times := max(1, framesMin/t.load.Frames)
 	for range times {
 		if err := t.play(&s); err != nil {
 			s.Error = err.Error()
@@ -176,7 +176,9 @@ func (t *turns) sample() (s Sample) {
 
 // play runs the peer once, and adds what it took.
 func (t *turns) play(s *Sample) error {
-	t.src.Rewind()
+	if err := t.src.Rewind(); err != nil {
+		return err
+	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	instructions := sys.Instructions()

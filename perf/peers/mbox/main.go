@@ -25,7 +25,7 @@ type peer struct {
 }
 
 func open(s measure.Setup) (measure.Peer, error) {
-	cfg := mbox.Config{Shards: 1, Checksums: mbox.ChecksumsOff}
+	cfg := mbox.Config{Shards: 1, Checksums: mbox.ChecksumsOff, Memory: memory(s.Open())}
 	if s.Verify {
 		cfg.Checksums = mbox.ChecksumsVerify
 	}
@@ -44,8 +44,21 @@ func open(s measure.Setup) (measure.Peer, error) {
 	return p, nil
 }
 
+// flowOctets is more than a flow takes of Config.Memory, the share of others and
+// the uneven filling of slots included.
+const flowOctets = 1200
+
+// memory returns the Config.Memory for so many flows at a time: 0, the default,
+// unless it would be too small.
+func memory(flows int) uint64 {
+	if flows < 1_000_000 {
+		return 0
+	}
+	return uint64(flows) * flowOctets
+}
+
 // Run implements measure.Peer.
-func (p *peer) Run(src *measure.Player) error {
+func (p *peer) Run(src measure.Source) error {
 	p.counts = counts{}
 	p.relay.turns <- src
 	return p.wait()
@@ -84,11 +97,11 @@ func (p *peer) End(after int64) (measure.Result, error) {
 // relay is the source of the stack: it plays what Run is given, and then says
 // what time it is.
 type relay struct {
-	turns chan *measure.Player // nil: time passes until clock
+	turns chan measure.Source // nil: time passes until clock
 	done  chan struct{}
-	clock int64           // ns; the sender of a turn writes it before
-	src   *measure.Player // nil: between turns
-	ticks int             // still to come
+	clock int64          // ns; the sender of a turn writes it before
+	src   measure.Source // nil: between turns
+	ticks int            // still to come
 }
 
 // ticksMany is how often the stack is told of the time: more often than it takes
@@ -96,7 +109,7 @@ type relay struct {
 const ticksMany = 64
 
 func newRelay() *relay {
-	return &relay{turns: make(chan *measure.Player), done: make(chan struct{})}
+	return &relay{turns: make(chan measure.Source), done: make(chan struct{})}
 }
 
 // Next implements rx.Source.

@@ -43,7 +43,7 @@ func open(measure.Setup) (measure.Peer, error) {
 }
 
 // Run implements measure.Peer.
-func (p *peer) Run(src *measure.Player) error { return src.Each(p.frame) }
+func (p *peer) Run(src measure.Source) error { return measure.Each(src, p.frame) }
 
 func (p *peer) frame(f *rx.Frame) error {
 	if err := p.parser.DecodeLayers(f.Data, &p.decoded); err != nil {
