@@ -139,7 +139,7 @@ func (o *options) run(out io.Writer) error {
 		return err
 	}
 	defer b.remove()
-	r := newReport(o)
+	r := newReport(o, b.skipped)
 	for i := range figures {
 		fmt.Fprintf(os.Stderr, "perf: %d of %d: %s\n", i+1, len(figures), &figures[i])
 		rows, err := b.measure(&figures[i], o)

@@ -14,6 +14,8 @@ type report struct {
 	CPU   int    `json:"cpu"` // that all ran on; -1: any
 	Turns int    `json:"turns"`
 	Rows  []row  `json:"rows"`
+
+	Skipped map[string]string `json:"skipped,omitempty"` // programs, with the reason
 }
 
 // row is what one program took in one figure. Times are CPU times of a packet,
@@ -39,6 +41,10 @@ type row struct {
 	Base         string  `json:"base"`           // the program that this one is compared with
 	Times        float64 `json:"times_base"`     // of its CPU time, in the median; against peers, of time and end
 
+	Note string `json:"note,omitempty"`
+
+	Memory *measure.Memory `json:"memory,omitempty"` // of that section
+
 	each []float64 // CPU times of the turns
 }
 
@@ -49,8 +55,8 @@ type spread struct {
 	Most   float64 `json:"most"`
 }
 
-func newReport(o *options) *report {
-	return &report{Go: runtime.Version(), CPU: o.cpu, Turns: o.turns}
+func newReport(o *options, skipped map[string]string) *report {
+	return &report{Go: runtime.Version(), CPU: o.cpu, Turns: o.turns, Skipped: skipped}
 }
 
 // rows returns what the programs of a figure took.
@@ -68,7 +74,14 @@ func (f *figure) rows(peers []*peer) []row {
 	for i := range rows {
 		r := &rows[i]
 		r.Base, r.Times = base.Program, r.CPU.Median/base.CPU.Median
-		if f.section == sectionPeers {
+		switch f.section {
+		case sectionScale:
+			r.Times = r.Wall.Median / base.Wall.Median
+			r.Note = fmt.Sprintf("%.2f times as fast, %.2f times the CPU", 1/r.Times, r.CPU.Median/base.CPU.Median)
+		case sectionControl:
+			got := &peers[i].samples[0].Result
+			r.Note = fmt.Sprintf("%d octets read, %d held by flows and streams", got.Text[0]+got.Text[1], got.StreamOctets)
+		case sectionPeers:
 			r.Times = (r.CPU.Median + r.End) / (base.CPU.Median + base.End)
 		}
 	}

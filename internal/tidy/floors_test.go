@@ -34,6 +34,7 @@ var floors = map[string]int{
 	"mboxtest":              6,
 	"adapter/assembler":     6,
 	"adapter/metrics":       6,
+	"internal/compose":      6,
 	"internal/witness":      6,
 	"internal/live":         6,
 	"perf/internal/measure": 6,

@@ -5,9 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/google/gopacket"
+
+	"github.com/mbox-stack/mbox/internal/traffic"
 	"github.com/mbox-stack/mbox/rx"
 )
 
@@ -109,5 +114,49 @@ func TestSum(t *testing.T) {
 			t.Errorf("octet %d is not read", i)
 		}
 		b[i] = 0
+	}
+}
+
+// Growth says what a peer took, and checks it as any turn.
+func TestGrowth(t *testing.T) {
+	s := Setup{Workload: Workload{Name: "w3", Connections: 100, Seed: 1}, Mode: Track, Variant: Growth}
+	l, err := s.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fake{t: t, results: []Result{{}, {Flows: 100}, {Flows: 99}}}
+	g := turns{peer: f, load: l, setup: s, src: l.Source}
+	var out bytes.Buffer
+	if err := g.growth(&out); err != nil {
+		t.Fatal(err)
+	}
+	var m Memory
+	if err := json.Unmarshal(out.Bytes(), &m); err != nil || m.Flows != 100 || m.PauseNs <= 0 || m.CollectNs <= 0 || f.frames != 1600 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if err := g.growth(&out); err == nil {
+		t.Error("99 flows of 100 will do")
+	}
+}
+
+// Captures are read whole, as gopacket reads them.
+func TestEachOf(t *testing.T) {
+	s, err := Workload{Name: "w1", Payload: 9, Connections: 3, Seed: 1}.Stream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "w1.pcap")
+	out, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = traffic.WriteCapture(out, s, 0)
+	frames := 0
+	err = errors.Join(err, out.Close(), EachOf(name, func([]byte, gopacket.CaptureInfo) error { frames++; return nil }))
+	if err != nil || frames != 3*16 {
+		t.Errorf("%d frames: %v", frames, err)
+	}
+	if err := EachOf(name, func([]byte, gopacket.CaptureInfo) error { return io.ErrShortWrite }); err != io.ErrShortWrite {
+		t.Errorf("what f returns is lost: %v", err)
 	}
 }

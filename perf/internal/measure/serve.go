@@ -37,6 +37,10 @@ type Setup struct {
 	Verify bool // transport checksums
 	// Variant is another way to do it that the peer knows; "" is the usual one.
 	Variant string
+	Shards  int
+	// File is a capture to follow once, from its reading to the end, in the place
+	// of the workload in memory; "" is none.
+	File string
 }
 
 // Flags adds the flags that describe a setup.
@@ -48,12 +52,14 @@ func (s *Setup) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&s.Mode, "mode", Read, strings.Join(Modes(), ", "))
 	fs.BoolVar(&s.Verify, "verify", false, "verify transport checksums")
 	fs.StringVar(&s.Variant, "variant", "", "of the peer")
+	fs.IntVar(&s.Shards, "shards", 1, "of mbox")
+	fs.StringVar(&s.File, "file", "", "follow this capture `file` once, and end")
 }
 
 // Args returns the arguments that Flags reads.
 func (s *Setup) Args() []string {
 	return []string{"-workload", s.Name, "-payload", fmt.Sprint(s.Payload), "-connections", fmt.Sprint(s.Connections),
-		"-seed", fmt.Sprint(s.Seed), "-mode", s.Mode, fmt.Sprint("-verify=", s.Verify), "-variant", s.Variant}
+		"-seed", fmt.Sprint(s.Seed), "-mode", s.Mode, fmt.Sprint("-verify=", s.Verify), "-variant", s.Variant, "-shards", fmt.Sprint(s.Shards), "-file", s.File}
 }
 
 // Reads reports whether the mode has every octet read.
@@ -69,12 +75,21 @@ type Peer interface {
 	End(after int64) (Result, error)
 }
 
+// Reader is a Peer that reads capture files too.
+type Reader interface {
+	// Read follows a whole capture.
+	Read(file string) (Result, error)
+}
+
 // Result is what a peer has counted in a turn.
 type Result struct {
 	Flows uint64 // begun; 0: it does not count them
 	Text  Totals // octets in order, of each direction; ToServer is what the sender of the first SYN says
 	// Unordered says that Text means nothing, as the peer orders nothing.
 	Unordered bool
+	// StreamOctets is what records and streams took at the end of the run; 0: it
+	// does not say.
+	StreamOctets uint64
 }
 
 // Sample is what one turn took.
@@ -86,6 +101,7 @@ type Sample struct {
 	AllocOctets  uint64
 	Instructions uint64 // in user mode; 0 where the machine does not count them
 	PeakOctets   uint64 // most that the program had resident so far
+	Result       Result
 	Error        string // "" if the turn counted what the workload holds
 }
 
@@ -107,10 +123,30 @@ func Serve(open func(Setup) (Peer, error)) {
 	fs := flag.NewFlagSet(os.Args[0], flag.ExitOnError)
 	s.Flags(fs)
 	fs.Parse(os.Args[1:])
-	if err := serve(os.Stdin, os.Stdout, s, open); err != nil {
+	err := error(nil)
+	if s.File != "" {
+		err = read(os.Stdout, s, open)
+	} else {
+		err = serve(os.Stdin, os.Stdout, s, open)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// read follows a capture and says what was counted.
+func read(out io.Writer, s Setup, open func(Setup) (Peer, error)) error {
+	p, err := open(s)
+	if err != nil {
+		return err
+	}
+	r, ok := p.(Reader)
+	if !ok {
+		return fmt.Errorf("%w: this program reads no files", ErrWorkload)
+	}
+	got, err := r.Read(s.File)
+	return errors.Join(err, json.NewEncoder(out).Encode(got))
 }
 
 func serve(in io.Reader, out io.Writer, s Setup, open func(Setup) (Peer, error)) error {
@@ -125,7 +161,10 @@ func serve(in io.Reader, out io.Writer, s Setup, open func(Setup) (Peer, error))
 	if err != nil {
 		return err
 	}
-	t := turns{peer: p, load: l, setup: s, src: l.Source}
+	t := turns{peer: p, load: l, setup: s, src: l.Source, later: laterAfter}
+	if s.Variant == Growth {
+		return t.growth(out)
+	}
 	if first := t.sample(); first.Error != "" {
 		return errors.New(first.Error)
 	}
@@ -147,6 +186,7 @@ type turns struct {
 	load  *Load
 	setup Setup
 	src   Source
+	later time.Duration // how long growth waits
 }
 
 // framesMin is how many frames a turn takes at least, so that its time is long
@@ -200,6 +240,7 @@ func (t *turns) play(s *Sample) error {
 	if err != nil {
 		return err
 	}
+	s.Result = got
 	return t.check(got)
 }
 
