@@ -73,5 +73,3 @@ func (r *report) bench(w io.Writer) (err error) {
 	}
 	return err
 }
-
-func (r *report) draw(string) error { return nil }

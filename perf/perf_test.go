@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,6 +66,36 @@ func TestBench(t *testing.T) {
 	const want = "BenchmarkPacket/peers/workload=w1/512/mode=read/checksums=off/program=mbox 10 30.00 ns/op\n"
 	if lines := strings.SplitAfter(b.String(), "\n"); lines[0] != want || len(lines) != 3+4+1 {
 		t.Errorf("got\n%swant %d lines, the first\n%s", &b, 3+4, want)
+	}
+}
+
+// The drawing is well-formed and has a bar for each program.
+func TestSVG(t *testing.T) {
+	r := reported()
+	r.Rows[1].Program = "a<b"
+	name := filepath.Join(t.TempDir(), "perf.svg")
+	if err := r.draw(name); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bars := 0
+	for d := xml.NewDecoder(bytes.NewReader(text)); ; {
+		token, err := d.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := token.(xml.StartElement); ok && e.Name.Local == "path" {
+			bars++
+		}
+	}
+	if bars != 2 {
+		t.Errorf("%d bars, want 2", bars)
 	}
 }
 

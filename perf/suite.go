@@ -92,8 +92,8 @@ var (
 func (o *options) figures() (all []figure, err error) {
 	if o.sections[sectionStack] {
 		err = o.each(o.workloads.or(measure.Names()), o.modes.or(measure.Modes()), func(s measure.Setup) {
-			if measure.Live(s.Name) && (s.Mode == measure.Read || s.Mode == measure.History) && len(o.modes) == 0 {
-				return // there is nothing to read
+			if measure.Live(s.Name) && s.Mode != measure.Track && len(o.modes) == 0 {
+				return // there is nothing to read, and it takes long
 			}
 			f := figure{sectionStack, s, append([]program{own}, floors...), 1}
 			if measure.Live(s.Name) {
