@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,15 +67,15 @@ func (b *bin) path(name string) string { return filepath.Join(b.dir, name) }
 const scaleTurns = 7
 
 // measure starts the programs of a figure, has them take turns, and ends them.
-func (b *bin) measure(f *figure, o *options) ([]row, error) {
+func (b *bin) measure(ctx context.Context, f *figure, o *options) ([]row, error) {
 	runtime.LockOSThread() // until the program ends: what it starts runs where it may
 	switch f.section {
 	case sectionFile, sectionApps:
-		return b.whole(f, o)
+		return b.whole(ctx, f, o)
 	case sectionMemory:
-		return b.memory(f, o)
+		return b.memory(ctx, f, o)
 	}
-	peers, err := b.launch(f, o.cpu)
+	peers, err := b.launch(ctx, f, o.cpu)
 	defer func() {
 		for _, p := range peers {
 			p.stop()
@@ -105,10 +106,10 @@ type peer struct {
 
 // launch starts the peers one after the other, as each makes the workload
 // before it says that it is ready.
-func (b *bin) launch(f *figure, cpu int) (peers []*peer, err error) {
+func (b *bin) launch(ctx context.Context, f *figure, cpu int) (peers []*peer, err error) {
 	for _, program := range f.programs {
 		p := &peer{program: program}
-		if p.command, err = b.command(program, f.setup, cpu); err != nil {
+		if p.command, err = b.command(ctx, program, f.setup, cpu); err != nil {
 			return peers, err
 		}
 		in, err := p.command.StdinPipe()
@@ -131,14 +132,15 @@ func (b *bin) launch(f *figure, cpu int) (peers []*peer, err error) {
 	return peers, nil
 }
 
-// command returns a program ready to start on its CPUs: those up to cpu.
-func (b *bin) command(p program, s measure.Setup, cpu int) (*exec.Cmd, error) {
+// command returns a program ready to start on its CPUs: those up to cpu. It ends
+// with ctx.
+func (b *bin) command(ctx context.Context, p program, s measure.Setup, cpu int) (*exec.Cmd, error) {
 	s.Variant, s.Shards = p.variant, max(1, p.shards)
 	many := max(1, p.cpus)
 	if err := pin(cpu, many); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(b.path(p.name), s.Args()...)
+	cmd := exec.CommandContext(ctx, b.path(p.name), s.Args()...)
 	cmd.Stderr = os.Stderr
 	cmd.Env = append(os.Environ(), fmt.Sprint("GOMAXPROCS=", many))
 	return cmd, nil

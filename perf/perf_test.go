@@ -105,7 +105,7 @@ func TestUsage(t *testing.T) {
 		"-write a.pcap", "-write a.pcap -workload w1,w2"} {
 		o, fs := newOptions()
 		fs.Parse(strings.Fields(args))
-		if err := o.run(&bytes.Buffer{}); !errors.Is(err, errUsage) {
+		if err := o.run(t.Context(), &bytes.Buffer{}); !errors.Is(err, errUsage) {
 			t.Errorf("%s: %v", args, err)
 		}
 	}
@@ -141,7 +141,7 @@ func TestProgramsAgree(t *testing.T) {
 	o, fs := newOptions()
 	fs.Parse(strings.Fields("-stack -peers -workload w3,w6 -mode history,read -verify off -connections 5 -turns 1 -cpu -1 -format json"))
 	var b bytes.Buffer
-	if err := o.run(&b); err != nil {
+	if err := o.run(t.Context(), &b); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(b.String(), `"program"`); n != 2*3+2*4+2*3 {
@@ -157,7 +157,7 @@ func TestFixedFigures(t *testing.T) {
 	o, fs := newOptions()
 	fs.Parse(strings.Fields("-file -control -apps -connections 5 -turns 1 -cpu -1"))
 	var b bytes.Buffer
-	if err := o.run(&b); err != nil {
+	if err := o.run(t.Context(), &b); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"four-processes", "one-stopped", fmt.Sprint(5*(400+8192), " octets read"), "tcpassembly"} {
@@ -181,7 +181,7 @@ func TestWrite(t *testing.T) {
 	o, fs := newOptions()
 	name := filepath.Join(t.TempDir(), "w1.pcap")
 	fs.Parse([]string{"-workload", "w1", "-payload", "9", "-connections", "3", "-write", name})
-	if err := o.run(os.Stderr); err != nil {
+	if err := o.run(t.Context(), os.Stderr); err != nil {
 		t.Fatal(err)
 	}
 	m, err := rx.Load(rx.File(name))

@@ -76,6 +76,10 @@ func (f *figure) rows(peers []*peer) []row {
 		r.Base, r.Times = base.Program, r.CPU.Median/base.CPU.Median
 		switch f.section {
 		case sectionScale:
+			if r.Program == receiver.String() {
+				r.Note = "a part of mbox"
+				continue
+			}
 			r.Times = r.Wall.Median / base.Wall.Median
 			r.Note = fmt.Sprintf("%.2f times as fast, %.2f times the CPU", 1/r.Times, r.CPU.Median/base.CPU.Median)
 		case sectionControl:

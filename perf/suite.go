@@ -82,6 +82,7 @@ func checksums(s *measure.Setup) string {
 var (
 	own       = program{name: "mbox"}
 	generator = program{name: "generator"}
+	receiver  = program{name: "receiver"}
 	floors    = []program{{name: "floor"}, {name: "floor", variant: "ahead"}}
 	rivals    = []program{{name: "reassembly"}, {name: "tcpassembly"}}
 	readers   = append(slices.Clone(rivals), program{name: "libnids"}, program{name: "tcpflow"})
@@ -130,7 +131,8 @@ func (o *options) fixed() (all []figure) {
 		all = append(all, figure{section: section, setup: s, programs: programs})
 	}
 	add(sectionFile, "w4", measure.Read, fileConnections, append([]program{own}, readers...)...)
-	add(sectionScale, "w4", measure.Read, 0, program{"mbox", "", 1, 1}, program{"mbox", "", 1, 2}, program{"mbox", "", 2, 2})
+	add(sectionScale, "w4", measure.Read, 0, program{"mbox", "", 1, 1}, program{"mbox", "", 1, 2}, program{"mbox", "", 2, 2},
+		receiver)
 	for _, mode := range []string{measure.Read, measure.History} {
 		add(sectionControl, "w4", mode, 0, own, program{name: "mbox", variant: "one-reassembled"},
 			program{name: "mbox", variant: "one-stopped"}, program{name: "mbox", variant: "released"})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ func moduleRoot() (string, error) {
 
 // whole measures whole processes that read a capture: from their start to their
 // end, in interleaved turns.
-func (b *bin) whole(f *figure, o *options) ([]row, error) {
+func (b *bin) whole(ctx context.Context, f *figure, o *options) ([]row, error) {
 	load, err := f.setup.Load()
 	if err != nil {
 		return nil, err
@@ -87,7 +88,7 @@ func (b *bin) whole(f *figure, o *options) ([]row, error) {
 	for round := range o.turns + 1 {
 		for i := range peers {
 			p := peers[(round+i)%len(peers)]
-			s, err := b.process(p.program, f, load.Text, o.cpu)
+			s, err := b.process(ctx, p.program, f, load.Text, o.cpu)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %s: %w", f, p, err)
 			}
@@ -113,21 +114,21 @@ func writeCapture(name string, w *measure.Workload) error {
 }
 
 // process runs a program over the capture, and checks what it has counted.
-func (b *bin) process(p program, f *figure, text measure.Totals, cpu int) (s measure.Sample, err error) {
+func (b *bin) process(ctx context.Context, p program, f *figure, text measure.Totals, cpu int) (s measure.Sample, err error) {
 	switch p.name {
 	case together:
-		return s, b.composed(&s, f.setup.File, cpu, apps...)
+		return s, b.composed(ctx, &s, f.setup.File, cpu, apps...)
 	case apart:
 		for _, name := range apps {
-			if err = b.composed(&s, f.setup.File, cpu, name); err != nil {
+			if err = b.composed(ctx, &s, f.setup.File, cpu, name); err != nil {
 				break
 			}
 		}
 		return s, err
 	case "tcpflow":
-		return s, b.tcpflow(&s, f.setup.File, text, cpu)
+		return s, b.tcpflow(ctx, &s, f.setup.File, text, cpu)
 	}
-	cmd, err := b.command(p, f.setup, cpu)
+	cmd, err := b.command(ctx, p, f.setup, cpu)
 	if err != nil {
 		return s, err
 	}
@@ -159,22 +160,22 @@ func account(s *measure.Sample, cmd *exec.Cmd) error {
 }
 
 // composed runs example programs in one stack.
-func (b *bin) composed(s *measure.Sample, file string, cpu int, names ...string) error {
+func (b *bin) composed(ctx context.Context, s *measure.Sample, file string, cpu int, names ...string) error {
 	if err := pin(cpu, 1); err != nil {
 		return err
 	}
-	cmd := exec.Command(b.path("composed.exe"), append([]string{file, "1", b.dir}, names...)...)
+	cmd := exec.CommandContext(ctx, b.path("composed.exe"), append([]string{file, "1", b.dir}, names...)...)
 	cmd.Env, cmd.Stderr = append(os.Environ(), "GOMAXPROCS=1"), os.Stderr
 	return account(s, cmd)
 }
 
 // tcpflow has tcpflow write the streams to its standard output, which is the
 // least that it can do with them. It adds line ends.
-func (b *bin) tcpflow(s *measure.Sample, file string, text measure.Totals, cpu int) error {
+func (b *bin) tcpflow(ctx context.Context, s *measure.Sample, file string, text measure.Totals, cpu int) error {
 	if err := pin(cpu, 1); err != nil {
 		return err
 	}
-	cmd := exec.Command("tcpflow", "-C", "-B", "-r", file)
+	cmd := exec.CommandContext(ctx, "tcpflow", "-C", "-B", "-r", file)
 	cmd.Dir = b.dir // it leaves a report
 	var n counter
 	cmd.Stdout = &n
@@ -197,8 +198,8 @@ func (n *counter) Write(b []byte) (int, error) {
 }
 
 // memory runs the program of a figure once, and says what it took.
-func (b *bin) memory(f *figure, o *options) ([]row, error) {
-	cmd, err := b.command(f.programs[0], f.setup, o.cpu)
+func (b *bin) memory(ctx context.Context, f *figure, o *options) ([]row, error) {
+	cmd, err := b.command(ctx, f.programs[0], f.setup, o.cpu)
 	if err != nil {
 		return nil, err
 	}
