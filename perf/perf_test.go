@@ -121,7 +121,7 @@ func TestFigures(t *testing.T) {
 		"-peers -stack -workload w4 -mode history":        2,
 		"-file -scale -control -apps -memory":             1 + 1 + 2 + 1 + 2,
 		"-memory -workload w3":                            1,
-		"-workload w3":                                    1 + 2, // track, and events with checksums off and verified
+		"-workload w3":                                    1, // track
 	} {
 		o, fs := newOptions()
 		fs.Parse(strings.Fields(args))

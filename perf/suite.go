@@ -92,7 +92,7 @@ var (
 // figures returns what the command line asks for.
 func (o *options) figures() (all []figure, err error) {
 	if o.sections[sectionStack] {
-		err = o.each(o.workloads.or(measure.Names()), o.modes.or(measure.Modes()), func(s measure.Setup) {
+		err = o.each(o.workloads.or(measure.Names()), o.modes.or(measure.Modes()[:4]), func(s measure.Setup) {
 			if measure.Live(s.Name) && s.Mode != measure.Track && len(o.modes) == 0 {
 				return // there is nothing to read, and it takes long
 			}
@@ -108,7 +108,7 @@ func (o *options) figures() (all []figure, err error) {
 	}
 	if o.sections[sectionPeers] {
 		o.verify = "off" // none of them verifies
-		err = o.each(o.workloads.or(against), list{measure.Read}, func(s measure.Setup) {
+		err = o.each(o.workloads.or(against), list{measure.Count}, func(s measure.Setup) {
 			all = append(all, figure{sectionPeers, s, append([]program{own}, rivals...), 0})
 		})
 	}
@@ -130,7 +130,7 @@ func (o *options) fixed() (all []figure) {
 		}
 		all = append(all, figure{section: section, setup: s, programs: programs})
 	}
-	add(sectionFile, "w4", measure.Read, fileConnections, append([]program{own}, readers...)...)
+	add(sectionFile, "w4", measure.Count, fileConnections, append([]program{own}, readers...)...)
 	add(sectionScale, "w4", measure.Read, 0, program{"mbox", "", 1, 1}, program{"mbox", "", 1, 2}, program{"mbox", "", 2, 2},
 		receiver)
 	for _, mode := range []string{measure.Read, measure.History} {

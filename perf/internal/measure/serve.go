@@ -22,10 +22,11 @@ const (
 	Events  = "events"  // call ten handlers on seven events
 	Read    = "read"    // put streams in order, read every octet
 	History = "history" // the same by offset, and keep 4 KiB of each stream
+	Count   = "count"   // put streams in order, read nothing: what all peers can do
 )
 
 // Modes returns the modes.
-func Modes() []string { return []string{Track, Events, Read, History} }
+func Modes() []string { return []string{Track, Events, Read, History, Count} }
 
 // HistoryOctets is how much of each stream History keeps.
 const HistoryOctets = 4096
@@ -258,7 +259,7 @@ func (t *turns) check(got Result) error {
 	if got.Flows != 0 && got.Flows != t.load.Flows {
 		return fmt.Errorf("saw %d flows begin, the workload holds %d", got.Flows, t.load.Flows)
 	}
-	if t.setup.Reads() && !got.Unordered && got.Text != t.load.Text {
+	if (t.setup.Reads() || t.setup.Mode == Count) && !got.Unordered && got.Text != t.load.Text {
 		return fmt.Errorf("counted %d and %d octets, the workload holds %d and %d",
 			got.Text[0], got.Text[1], t.load.Text[0], t.load.Text[1])
 	}

@@ -40,6 +40,8 @@ func (p *peer) handle(s *measure.Setup) error {
 		err = p.events(sock)
 	case measure.Read:
 		err = sock.Handle(mbox.OnNewData, mbox.PostTCP, p.read)
+	case measure.Count:
+		err = sock.Handle(mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) { p.of(c).text[c.Side()] += uint64(len(c.Payload())) })
 	case measure.History:
 		err = errors.Join(sock.KeepStream(measure.HistoryOctets), sock.Handle(mbox.OnNewData, mbox.PostTCP, p.readAt(s.Shards)))
 	}
