@@ -2,15 +2,14 @@ package examples_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
+	composer "github.com/mbox-stack/mbox/internal/compose"
 	"github.com/mbox-stack/mbox/internal/traffic"
 )
 
@@ -48,95 +47,19 @@ func TestComposability(t *testing.T) {
 	}
 }
 
-// composedMain runs the examples that its arguments name in one stack, and
-// writes what each prints to a file of its name.
-const composedMain = `package main
-
-import (
-	"bytes"
-	"context"
-	"os"
-	"strconv"
-
-	"github.com/mbox-stack/mbox"
-	"github.com/mbox-stack/mbox/rx"
-%s)
-
-func main() {
-	registers := map[string]func(*mbox.Stack, *bytes.Buffer) (func(), error){
-%s	}
-	capture, dir := os.Args[1], os.Args[3]
-	shards, _ := strconv.Atoi(os.Args[2])
-	stack, err := mbox.New(mbox.Config{Shards: shards})
-	check(err)
-	outs, reports := map[string]*bytes.Buffer{}, map[string]func(){}
-	for _, name := range os.Args[4:] {
-		outs[name] = &bytes.Buffer{}
-		reports[name], err = registers[name](stack, outs[name])
-		check(err)
-	}
-	check(stack.Run(context.Background(), rx.File(capture)))
-	for name, out := range outs {
-		reports[name]()
-		check(os.WriteFile(dir+"/"+name, out.Bytes(), 0o644))
-	}
-}
-
-func check(err error) {
-	if err != nil {
-		println(err.Error())
-		os.Exit(1)
-	}
-}
-`
-
-// compose builds composedMain from the sources of the examples as they stand. A
-// program cannot be imported, so the compiler is shown packages in their place
-// that lie nowhere: the same text, but for the name of the package.
+// compose builds the program.
 func compose(t *testing.T) string {
 	t.Helper()
-	goTool, err := exec.LookPath("go")
-	if err != nil {
+	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("the go command is needed to build the examples into one program: ", err)
 	}
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	replace := map[string]string{}
-	put := func(name, text string) {
-		file := filepath.Join(dir, fmt.Sprint(len(replace)))
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		replace[filepath.Join(root, "examples", "composed", name)] = file
-	}
-	var imports, registers string
-	for _, name := range names {
-		source, err := os.ReadFile(filepath.Join(name, "main.go"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		put(name+"/main.go", strings.Replace(string(source), "\npackage main\n", "\npackage "+name+"\n", 1))
-		put(name+"/export.go", "package "+name+"\n\n// Register is register.\nvar Register = register\n")
-		imports += fmt.Sprintf("\t%q\n", "github.com/mbox-stack/mbox/examples/composed/"+name)
-		registers += fmt.Sprintf("\t\t%q: func(s *mbox.Stack, b *bytes.Buffer) (func(), error) { return %s.Register(s, b) },\n", name, name)
-	}
-	put("main.go", fmt.Sprintf(composedMain, imports, registers))
-	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	program, err := composer.Build(root, t.TempDir(), names)
 	if err != nil {
 		t.Fatal(err)
-	}
-	list := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(list, overlay, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(dir, "composed.exe")
-	build := exec.Command(goTool, "build", "-ldflags", "-s -w", "-overlay", list, "-o", program, "./examples/composed")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
 	}
 	return program
 }

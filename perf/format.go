@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 )
@@ -28,18 +30,28 @@ func (r *report) table(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "CPU time of a packet in ns; %d turns on %s, %s\n\n", r.Turns, cpu, r.Go)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(t, "section\tworkload\tmode\tchecksums\tprogram\tmedian\tbest\tworst\tend\ttimes\tof\tGbit/s\tallocs\tpeak MB\tinstructions\t\n")
+	fmt.Fprint(t, "section\tworkload\tmode\tchecksums\tprogram\tmedian\tbest\tworst\twall\tend\ttimes\tof\tGbit/s\tallocs\tpeak MB\tinstructions\t  note\n")
 	for i := range r.Rows {
 		e := &r.Rows[i]
-		instructions := "-"
-		if e.Instructions > 0 {
-			instructions = strconv.FormatFloat(e.Instructions, 'f', 0, 64)
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.2f\t%s\t%.1f\t%.4f\t%d\t%s\t\n", e.Section, e.workload(), e.Mode,
-			e.Checksums, e.Program, e.CPU.Median, e.CPU.Least, e.CPU.Most, e.End, e.Times, e.Base, e.Gigabits, e.Allocs,
-			e.PeakOctets/1e6, instructions)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.2f\t%s\t%.1f\t%.4f\t%s\t%s\t  %s\n", e.Section, e.workload(), e.Mode,
+			e.Checksums, e.Program, e.CPU.Median, e.CPU.Least, e.CPU.Most, e.Wall.Median, e.End, e.Times, e.Base, e.Gigabits, e.Allocs,
+			orNone(float64(e.PeakOctets/1e6)), orNone(e.Instructions), e.Note)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Skipped)) {
+		fmt.Fprintf(w, "\n%s is left out: %s\n", name, r.Skipped[name])
+	}
+	return nil
+}
+
+// orNone returns a figure, rounded: 0 is one that is not known.
+func orNone(f float64) string {
+	if f == 0 {
+		return "-"
+	}
+	return strconv.FormatFloat(f, 'f', 0, 64)
 }
 
 // workload returns the workload with its payload.
@@ -61,5 +73,3 @@ func (r *report) bench(w io.Writer) (err error) {
 	}
 	return err
 }
-
-func (r *report) draw(string) error { return nil }

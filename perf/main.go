@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/mbox-stack/mbox/internal/traffic"
 	"github.com/mbox-stack/mbox/perf/internal/measure"
@@ -45,7 +48,9 @@ func (l *list) Set(s string) error {
 func main() {
 	o, fs := newOptions()
 	fs.Parse(os.Args[1:])
-	err := o.run(os.Stdout)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := o.run(ctx, os.Stdout)
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "perf:", err)
 	}
@@ -123,7 +128,7 @@ func (o *options) check() error {
 	return errors.Join(errs...)
 }
 
-func (o *options) run(out io.Writer) error {
+func (o *options) run(ctx context.Context, out io.Writer) error {
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -139,16 +144,17 @@ func (o *options) run(out io.Writer) error {
 		return err
 	}
 	defer b.remove()
-	r := newReport(o)
-	for i := range figures {
+	r := newReport(o, b.skipped)
+	for i := 0; i < len(figures) && err == nil; i++ {
 		fmt.Fprintf(os.Stderr, "perf: %d of %d: %s\n", i+1, len(figures), &figures[i])
-		rows, err := b.measure(&figures[i], o)
-		if err != nil {
-			return err
-		}
+		var rows []row
+		rows, err = b.measure(ctx, &figures[i], o)
 		r.Rows = append(r.Rows, rows...)
 	}
-	return errors.Join(r.write(out, o.format), r.draw(o.svg), r.check(o.want))
+	if len(r.Rows) == 0 { // what was measured before an error, or an interrupt, is reported
+		return err
+	}
+	return errors.Join(err, r.write(out, o.format), r.draw(o.svg), r.check(o.want))
 }
 
 // capture writes a workload to a file.
@@ -162,7 +168,7 @@ func (o *options) capture() error {
 		}
 		w.Payload = p
 	}
-	s, _, err := w.Stream()
+	s, err := w.Stream()
 	if err != nil {
 		return err
 	}

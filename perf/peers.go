@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +19,10 @@ import (
 const peersPath = "github.com/mbox-stack/mbox/perf/peers/"
 
 // bin is a directory with the programs of figures.
-type bin struct{ dir string }
+type bin struct {
+	dir     string
+	skipped map[string]string // reasons, by the names of programs that could not be built
+}
 
 // build builds the programs of figures.
 func build(figures []figure) (*bin, error) {
@@ -26,16 +30,24 @@ func build(figures []figure) (*bin, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bin{dir}
+	b := &bin{dir, map[string]string{}}
 	args := []string{"build", "-o", dir + string(filepath.Separator)}
 	names := map[string]bool{}
 	for i := range figures {
 		for _, p := range figures[i].programs {
-			if !names[p.name] {
-				names[p.name] = true
+			if names[p.name] {
+				continue
+			}
+			names[p.name] = true
+			if make := foreign[p.name]; make == nil {
 				args = append(args, peersPath+p.name)
+			} else if err := make(b); err != nil {
+				b.skipped[p.name] = err.Error()
 			}
 		}
+	}
+	if len(args) == 3 {
+		return b, nil
 	}
 	cmd := exec.Command("go", args...)
 	cmd.Stderr = os.Stderr
@@ -48,16 +60,33 @@ func build(figures []figure) (*bin, error) {
 
 func (b *bin) remove() { os.RemoveAll(b.dir) }
 
+// path returns where a program is.
+func (b *bin) path(name string) string { return filepath.Join(b.dir, name) }
+
+// scaleTurns is how many turns figures of two CPUs have at least.
+const scaleTurns = 7
+
 // measure starts the programs of a figure, has them take turns, and ends them.
-func (b *bin) measure(f *figure, o *options) ([]row, error) {
-	peers, err := b.launch(f, o.cpu)
+func (b *bin) measure(ctx context.Context, f *figure, o *options) ([]row, error) {
+	runtime.LockOSThread() // until the program ends: what it starts runs where it may
+	switch f.section {
+	case sectionFile, sectionApps:
+		return b.whole(ctx, f, o)
+	case sectionMemory:
+		return b.memory(ctx, f, o)
+	}
+	peers, err := b.launch(ctx, f, o.cpu)
 	defer func() {
 		for _, p := range peers {
 			p.stop()
 		}
 	}()
+	turns := o.turns
+	if f.section == sectionScale {
+		turns = max(turns, scaleTurns)
+	}
 	if err == nil {
-		err = takeTurns(peers, o.turns)
+		err = takeTurns(peers, turns)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f, err)
@@ -76,21 +105,13 @@ type peer struct {
 }
 
 // launch starts the peers one after the other, as each makes the workload
-// before it says that it is ready. They run where the thread that starts them
-// may run.
-func (b *bin) launch(f *figure, cpu int) (peers []*peer, err error) {
-	if cpu >= 0 {
-		runtime.LockOSThread() // until the program ends
-		if err := sys.Pin(cpu); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-			return nil, err
-		}
-	}
+// before it says that it is ready.
+func (b *bin) launch(ctx context.Context, f *figure, cpu int) (peers []*peer, err error) {
 	for _, program := range f.programs {
-		s := f.setup
-		s.Variant = program.variant
-		p := &peer{program: program, command: exec.Command(filepath.Join(b.dir, program.name), s.Args()...)}
-		p.command.Stderr = os.Stderr
-		p.command.Env = append(os.Environ(), "GOMAXPROCS=1")
+		p := &peer{program: program}
+		if p.command, err = b.command(ctx, program, f.setup, cpu); err != nil {
+			return peers, err
+		}
 		in, err := p.command.StdinPipe()
 		if err != nil {
 			return peers, err
@@ -109,6 +130,39 @@ func (b *bin) launch(f *figure, cpu int) (peers []*peer, err error) {
 		}
 	}
 	return peers, nil
+}
+
+// command returns a program ready to start on its CPUs: those up to cpu. It ends
+// with ctx.
+func (b *bin) command(ctx context.Context, p program, s measure.Setup, cpu int) (*exec.Cmd, error) {
+	s.Variant, s.Shards = p.variant, max(1, p.shards)
+	many := max(1, p.cpus)
+	if err := pin(cpu, many); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, b.path(p.name), s.Args()...)
+	cmd.Stderr = os.Stderr
+	cmd.Env = append(os.Environ(), fmt.Sprint("GOMAXPROCS=", many))
+	return cmd, nil
+}
+
+// pin has what is started from now on run on so many CPUs, the last of which is
+// cpu; with -1 nothing changes.
+func pin(cpu, many int) error {
+	if cpu < 0 {
+		return nil
+	}
+	var cpus []int
+	for c := max(0, cpu-many+1); len(cpus) < many && c < runtime.NumCPU(); c++ {
+		cpus = append(cpus, c)
+	}
+	if len(cpus) < many {
+		return fmt.Errorf("there are not %d CPUs up to CPU %d", many, cpu)
+	}
+	if err := sys.Pin(cpus...); !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
 }
 
 // stop ends a peer.

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/xml"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,9 +42,9 @@ func TestTable(t *testing.T) {
 	}
 	const want = `CPU time of a packet in ns; 3 turns on CPU 1, go
 
-  section  workload  mode  checksums     program  median  best  worst  end  times    of  Gbit/s  allocs  peak MB  instructions
-    peers    w1/512  read        off        mbox    20.0  10.0   30.0  1.0   1.00  mbox    40.0  0.5000        7             -
-    peers    w1/512  read        off  reassembly    95.0  80.0  110.0  1.0   4.57  mbox     8.4  0.5000        7             -
+  section  workload  mode  checksums     program  median  best  worst   wall  end  times    of  Gbit/s  allocs  peak MB  instructions  note
+    peers    w1/512  read        off        mbox    20.0  10.0   30.0   40.0  1.0   1.00  mbox    40.0  0.5000        7             -  
+    peers    w1/512  read        off  reassembly    95.0  80.0  110.0  190.0  1.0   4.57  mbox     8.4  0.5000        7             -  
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &b, want)
@@ -66,13 +69,43 @@ func TestBench(t *testing.T) {
 	}
 }
 
+// The drawing is well-formed and has a bar for each program.
+func TestSVG(t *testing.T) {
+	r := reported()
+	r.Rows[1].Program = "a<b"
+	name := filepath.Join(t.TempDir(), "perf.svg")
+	if err := r.draw(name); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bars := 0
+	for d := xml.NewDecoder(bytes.NewReader(text)); ; {
+		token, err := d.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := token.(xml.StartElement); ok && e.Name.Local == "path" {
+			bars++
+		}
+	}
+	if bars != 2 {
+		t.Errorf("%d bars, want 2", bars)
+	}
+}
+
 // What the command line must not ask for.
 func TestUsage(t *testing.T) {
 	for _, args := range []string{"-turns 0", "-format xml", "-workload novel", "-mode all", "-verify maybe", "-payload x",
 		"-write a.pcap", "-write a.pcap -workload w1,w2"} {
 		o, fs := newOptions()
 		fs.Parse(strings.Fields(args))
-		if err := o.run(&bytes.Buffer{}); !errors.Is(err, errUsage) {
+		if err := o.run(t.Context(), &bytes.Buffer{}); !errors.Is(err, errUsage) {
 			t.Errorf("%s: %v", args, err)
 		}
 	}
@@ -86,6 +119,9 @@ func TestFigures(t *testing.T) {
 		"-workload w1,w4 -payload 0,9 -mode track,events": (2 + 1) * (1 + 2),
 		"-peers -workload w1 -payload 512":                1,
 		"-peers -stack -workload w4 -mode history":        2,
+		"-file -scale -control -apps -memory":             1 + 1 + 2 + 1 + 2,
+		"-memory -workload w3":                            1,
+		"-workload w3":                                    1, // track
 	} {
 		o, fs := newOptions()
 		fs.Parse(strings.Fields(args))
@@ -103,13 +139,40 @@ func TestProgramsAgree(t *testing.T) {
 		t.Skip("it builds programs")
 	}
 	o, fs := newOptions()
-	fs.Parse(strings.Fields("-stack -peers -workload w6,w10 -mode history,read -connections 5 -turns 1 -cpu -1 -format json"))
+	fs.Parse(strings.Fields("-stack -peers -workload w3,w6 -mode history,read -verify off -connections 5 -turns 1 -cpu -1 -format json"))
 	var b bytes.Buffer
-	if err := o.run(&b); err != nil {
+	if err := o.run(t.Context(), &b); err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(b.String(), `"program"`); n != 2*3*3+2*3 {
+	if n := strings.Count(b.String(), `"program"`); n != 2*3+2*4+2*3 {
 		t.Errorf("%d rows in\n%s", n, &b)
+	}
+}
+
+// Whole processes and other ways to run mbox, small.
+func TestFixedFigures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds programs")
+	}
+	o, fs := newOptions()
+	fs.Parse(strings.Fields("-file -control -apps -connections 5 -turns 1 -cpu -1"))
+	var b bytes.Buffer
+	if err := o.run(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"four-processes", "one-stopped", fmt.Sprint(5*(400+8192), " octets read"), "tcpassembly"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, &b)
+		}
+	}
+}
+
+// Where frames are written as they are taken, what that costs is subtracted.
+func TestGenerator(t *testing.T) {
+	f := figure{section: sectionStack, programs: []program{own, floors[0], generator}, base: 1}
+	rows := f.rows([]*peer{played(own, 50), played(floors[0], 30), played(generator, 10)})
+	if rows[0].CPU.Median != 40 || rows[0].Times != 2 || rows[0].Subtracted != 10 || rows[2].CPU.Median != 10 {
+		t.Errorf("%+v", rows)
 	}
 }
 
@@ -118,7 +181,7 @@ func TestWrite(t *testing.T) {
 	o, fs := newOptions()
 	name := filepath.Join(t.TempDir(), "w1.pcap")
 	fs.Parse([]string{"-workload", "w1", "-payload", "9", "-connections", "3", "-write", name})
-	if err := o.run(os.Stderr); err != nil {
+	if err := o.run(t.Context(), os.Stderr); err != nil {
 		t.Fatal(err)
 	}
 	m, err := rx.Load(rx.File(name))

@@ -14,6 +14,8 @@ type report struct {
 	CPU   int    `json:"cpu"` // that all ran on; -1: any
 	Turns int    `json:"turns"`
 	Rows  []row  `json:"rows"`
+
+	Skipped map[string]string `json:"skipped,omitempty"` // programs, with the reason
 }
 
 // row is what one program took in one figure. Times are CPU times of a packet,
@@ -35,8 +37,13 @@ type row struct {
 	AllocOctets  float64 `json:"alloc_octets"`   // a packet
 	PeakOctets   uint64  `json:"peak_octets"`    // resident, with the workload; most of all turns
 	Instructions float64 `json:"instructions"`   // a packet, in user mode; 0: not counted
+	Subtracted   float64 `json:"subtracted_ns"`  // of every time: what it took to write the frames
 	Base         string  `json:"base"`           // the program that this one is compared with
 	Times        float64 `json:"times_base"`     // of its CPU time, in the median; against peers, of time and end
+
+	Note string `json:"note,omitempty"`
+
+	Memory *measure.Memory `json:"memory,omitempty"` // of that section
 
 	each []float64 // CPU times of the turns
 }
@@ -48,8 +55,8 @@ type spread struct {
 	Most   float64 `json:"most"`
 }
 
-func newReport(o *options) *report {
-	return &report{Go: runtime.Version(), CPU: o.cpu, Turns: o.turns}
+func newReport(o *options, skipped map[string]string) *report {
+	return &report{Go: runtime.Version(), CPU: o.cpu, Turns: o.turns, Skipped: skipped}
 }
 
 // rows returns what the programs of a figure took.
@@ -58,15 +65,42 @@ func (f *figure) rows(peers []*peer) []row {
 	for i, p := range peers {
 		rows[i] = f.row(p)
 	}
+	if last := len(rows) - 1; peers[last].program == generator {
+		for i := range rows[:last] {
+			rows[i].subtract(rows[last].CPU.Median)
+		}
+	}
 	base := &rows[f.base]
 	for i := range rows {
 		r := &rows[i]
 		r.Base, r.Times = base.Program, r.CPU.Median/base.CPU.Median
-		if f.section == sectionPeers {
+		switch f.section {
+		case sectionScale:
+			if r.Program == receiver.String() {
+				r.Note = "a part of mbox"
+				continue
+			}
+			r.Times = r.Wall.Median / base.Wall.Median
+			r.Note = fmt.Sprintf("%.2f times as fast, %.2f times the CPU", 1/r.Times, r.CPU.Median/base.CPU.Median)
+		case sectionControl:
+			got := &peers[i].samples[0].Result
+			r.Note = fmt.Sprintf("%d octets read, %d held by flows and streams", got.Text[0]+got.Text[1], got.StreamOctets)
+		case sectionPeers:
 			r.Times = (r.CPU.Median + r.End) / (base.CPU.Median + base.End)
 		}
 	}
 	return rows
+}
+
+// subtract takes what it costs to write the frames out of what a program took.
+func (r *row) subtract(ns float64) {
+	r.Subtracted = ns
+	for _, p := range []*float64{&r.CPU.Least, &r.CPU.Median, &r.CPU.Most} {
+		*p -= ns
+	}
+	for i := range r.each {
+		r.each[i] -= ns
+	}
 }
 
 func (f *figure) row(p *peer) row {

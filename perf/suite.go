@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/mbox-stack/mbox/perf/internal/measure"
@@ -11,24 +12,41 @@ import (
 const (
 	sectionStack = iota
 	sectionPeers
+	sectionFile
+	sectionScale
+	sectionControl
+	sectionApps
+	sectionMemory
 	sectionsMany
 )
 
 var sections = [sectionsMany]struct{ name, says string }{
-	sectionStack: {"stack", "what a packet costs, beside the floor: workloads, modes, checksums"},
-	sectionPeers: {"peers", "mbox and other programs that put streams in order, from memory"},
+	sectionStack:   {"stack", "what a packet costs, beside the floor: workloads, modes, checksums"},
+	sectionPeers:   {"peers", "mbox and other programs that put streams in order, from memory"},
+	sectionFile:    {"file", "the same as whole processes, from a capture file in the page cache"},
+	sectionScale:   {"scale", "shards on two CPUs and on one"},
+	sectionControl: {"control", "what giving up a part of a connection saves"},
+	sectionApps:    {"apps", "four example programs in one stack, and in four processes"},
+	sectionMemory:  {"memory", "octets of a connection, the collector, what is given back"},
 }
 
-// program is what a figure compares: a directory in perf/peers and one of the
-// variants that it knows.
-type program struct{ name, variant string }
+// program is what a figure compares: a directory in perf/peers, one of the
+// variants that it knows, and what it runs on.
+type program struct {
+	name, variant string
+	shards, cpus  int // 0: 1
+}
 
 // String returns the program as tables name it.
 func (p program) String() string {
-	if p.variant == "" {
-		return p.name
+	name := p.name
+	if p.variant != "" {
+		name += "/" + p.variant
 	}
-	return p.name + "/" + p.variant
+	if p.shards > 0 {
+		name += fmt.Sprintf("/shards=%d/cpus=%d", p.shards, p.cpus)
+	}
+	return name
 }
 
 // figure is a comparison of programs that do the same.
@@ -62,17 +80,27 @@ func checksums(s *measure.Setup) string {
 
 // The programs, mbox first.
 var (
-	own     = program{name: "mbox"}
-	floors  = []program{{name: "floor"}, {name: "floor", variant: "ahead"}}
-	rivals  = []program{{name: "reassembly"}, {name: "tcpassembly"}}
-	against = []string{"w1", "w2", "w6"} // workloads to compare with rivals on
+	own       = program{name: "mbox"}
+	generator = program{name: "generator"}
+	receiver  = program{name: "receiver"}
+	floors    = []program{{name: "floor"}, {name: "floor", variant: "ahead"}}
+	rivals    = []program{{name: "reassembly"}, {name: "tcpassembly"}}
+	readers   = append(slices.Clone(rivals), program{name: "libnids"}, program{name: "tcpflow"})
+	against   = []string{"w1", "w2", "w6"} // workloads to compare with rivals on
 )
 
 // figures returns what the command line asks for.
 func (o *options) figures() (all []figure, err error) {
 	if o.sections[sectionStack] {
-		err = o.each(o.workloads.or(measure.Names()), o.modes.or(measure.Modes()), func(s measure.Setup) {
-			all = append(all, figure{sectionStack, s, append([]program{own}, floors...), 1})
+		err = o.each(o.workloads.or(measure.Names()), o.modes.or(measure.Modes()[:4]), func(s measure.Setup) {
+			if measure.Live(s.Name) && s.Mode != measure.Track && len(o.modes) == 0 {
+				return // there is nothing to read, and it takes long
+			}
+			f := figure{sectionStack, s, append([]program{own}, floors...), 1}
+			if measure.Live(s.Name) {
+				f.programs = append(f.programs, generator)
+			}
+			all = append(all, f)
 		})
 		if err != nil {
 			return nil, err
@@ -80,12 +108,44 @@ func (o *options) figures() (all []figure, err error) {
 	}
 	if o.sections[sectionPeers] {
 		o.verify = "off" // none of them verifies
-		err = o.each(o.workloads.or(against), list{measure.Read}, func(s measure.Setup) {
+		err = o.each(o.workloads.or(against), list{measure.Count}, func(s measure.Setup) {
 			all = append(all, figure{sectionPeers, s, append([]program{own}, rivals...), 0})
 		})
 	}
+	for _, f := range o.fixed() {
+		if o.sections[f.section] && (len(o.workloads) == 0 || slices.Contains(o.workloads, f.setup.Name)) {
+			all = append(all, f)
+		}
+	}
 	return all, err
 }
+
+// fixed returns the figures of workloads that are chosen for them.
+func (o *options) fixed() (all []figure) {
+	add := func(section int, workload, mode string, connections int, programs ...program) {
+		s := o.setup
+		s.Name, s.Payload, s.Mode = workload, -1, mode
+		if s.Connections == 0 {
+			s.Connections = connections
+		}
+		all = append(all, figure{section: section, setup: s, programs: programs})
+	}
+	add(sectionFile, "w4", measure.Count, fileConnections, append([]program{own}, readers...)...)
+	add(sectionScale, "w4", measure.Read, 0, program{"mbox", "", 1, 1}, program{"mbox", "", 1, 2}, program{"mbox", "", 2, 2},
+		receiver)
+	for _, mode := range []string{measure.Read, measure.History} {
+		add(sectionControl, "w4", mode, 0, own, program{name: "mbox", variant: "one-reassembled"},
+			program{name: "mbox", variant: "one-stopped"}, program{name: "mbox", variant: "released"})
+	}
+	add(sectionApps, "w4", measure.Read, 0, program{name: together}, program{name: apart})
+	growing := program{name: "mbox", variant: measure.Growth}
+	add(sectionMemory, "w3", measure.Track, 0, growing)
+	add(sectionMemory, "w3-10m", measure.Track, 0, growing)
+	return all
+}
+
+// fileConnections make a capture of about 500 MB.
+const fileConnections = 50_000
 
 // or returns l, or what it stands for where it is empty.
 func (l list) or(words []string) list {

@@ -10,13 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pin has the calling thread run on one CPU only, and with it the programs that
-// it starts. The caller has locked its goroutine to the thread.
-func Pin(cpu int) error {
+// Pin has the calling thread run on these CPUs only, and with it the programs
+// that it starts. The caller has locked its goroutine to the thread.
+func Pin(cpus ...int) error {
 	var set unix.CPUSet
-	set.Set(cpu)
+	for _, cpu := range cpus {
+		set.Set(cpu)
+	}
 	if err := unix.SchedSetaffinity(0, &set); err != nil {
-		return fmt.Errorf("pin to CPU %d: %w", cpu, err)
+		return fmt.Errorf("pin to CPUs %v: %w", cpus, err)
 	}
 	return nil
 }
@@ -64,18 +66,25 @@ func CPUTime() (time.Duration, error) {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
 }
 
+// Resident returns how much memory of the program is resident, in octets: VmRSS
+// of /proc/self/status.
+func Resident() (uint64, error) { return statusOctets("VmRSS:") }
+
 // PeakResident returns the most memory that the program has had resident at one
 // time, in octets: VmHWM of /proc/self/status. (getrusage's ru_maxrss does not
 // do: a program inherits it from the one that started it.)
-func PeakResident() (uint64, error) {
+func PeakResident() (uint64, error) { return statusOctets("VmHWM:") }
+
+// statusOctets returns a size that /proc/self/status gives.
+func statusOctets(name string) (uint64, error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0, fmt.Errorf("resident memory: %w", err)
 	}
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	_, rest, _ := strings.Cut(string(status), name)
 	var kib uint64
 	if _, err := fmt.Sscan(rest, &kib); err != nil {
-		return 0, fmt.Errorf("resident memory: VmHWM in /proc/self/status: %w", err)
+		return 0, fmt.Errorf("resident memory: %s in /proc/self/status: %w", name, err)
 	}
 	return kib << 10, nil
 }

@@ -55,6 +55,9 @@ func TestUsageGrows(t *testing.T) {
 	}
 	after, _ := sys.CPUTime()
 	now, _ := sys.PeakResident()
+	if held, err := sys.Resident(); err != nil || held < uint64(len(memory)) {
+		t.Errorf("%d octets are resident, %d are in use: %v", held, len(memory), err)
+	}
 	if after < before || now < peak || now < uint64(len(memory)) {
 		t.Errorf("%v then %v of CPU time, %d then %d octets", before, after, peak, now)
 	}

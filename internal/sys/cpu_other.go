@@ -8,7 +8,7 @@ import (
 )
 
 // Pin is for Linux only: elsewhere it is errors.ErrUnsupported.
-func Pin(int) error { return errors.ErrUnsupported }
+func Pin(...int) error { return errors.ErrUnsupported }
 
 // Stay is for Linux only: elsewhere it is errors.ErrUnsupported.
 func Stay(int) (leave func(), err error) { return func() {}, errors.ErrUnsupported }
@@ -18,6 +18,9 @@ func CPUs() []int { return nil }
 
 // CPUTime is for Linux only: elsewhere it is errors.ErrUnsupported.
 func CPUTime() (time.Duration, error) { return 0, errors.ErrUnsupported }
+
+// Resident is for Linux only: elsewhere it is errors.ErrUnsupported.
+func Resident() (uint64, error) { return 0, errors.ErrUnsupported }
 
 // PeakResident is for Linux only: elsewhere it is errors.ErrUnsupported.
 func PeakResident() (uint64, error) { return 0, errors.ErrUnsupported }

@@ -37,6 +37,7 @@ var floors = map[string]int{
 	"adapter/assembler":     6,
 	"adapter/metrics":       6,
 	"cmd/mbox/internal/nic": 6,
+	"internal/compose":      6,
 	"internal/witness":      6,
 	"internal/live":         6,
 	"perf/internal/measure": 6,

@@ -5,9 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/google/gopacket"
+
+	"github.com/mbox-stack/mbox/internal/traffic"
 	"github.com/mbox-stack/mbox/rx"
 )
 
@@ -21,9 +26,9 @@ type fake struct {
 	t       *testing.T
 }
 
-func (f *fake) Run(src *Player) error {
+func (f *fake) Run(src Source) error {
 	f.frames = 0
-	return src.Each(func(frame *rx.Frame) error {
+	return Each(src, func(frame *rx.Frame) error {
 		if frame.Timestamp < f.lastNs {
 			f.t.Errorf("turn %d goes back in time", f.turn)
 		}
@@ -53,8 +58,8 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Totals{10_000 * 2 * 1400, 10_000 * 8 * 1400}); l.Text != want || len(l.Frames) != 160_000 || l.Flows != 10_000 {
-		t.Fatalf("%d frames with %v octets of text, want 160000 with %v", len(l.Frames), l.Text, want)
+	if want := (Totals{10_000 * 2 * 1400, 10_000 * 8 * 1400}); l.Text != want || l.Frames != 160_000 || l.Flows != 10_000 {
+		t.Fatalf("%d frames with %v octets of text, want 160000 with %v", l.Frames, l.Text, want)
 	}
 	good := Result{Flows: 10_000, Text: l.Text}
 	f := &fake{t: t, err: io.ErrUnexpectedEOF, results: []Result{{}, good, good,
@@ -67,7 +72,7 @@ func TestServe(t *testing.T) {
 	}
 	said := json.NewDecoder(&out)
 	var ready Ready
-	if err := said.Decode(&ready); err != nil || ready != (Ready{len(l.Frames), l.Octets}) || f.frames != len(l.Frames) {
+	if err := said.Decode(&ready); err != nil || ready != (Ready{l.Frames, l.Octets}) || f.frames != l.Frames {
 		t.Errorf("ready: %+v, %v", ready, err)
 	}
 	for _, want := range wants {
@@ -86,7 +91,7 @@ func TestWorkloads(t *testing.T) {
 	for _, k := range kinds {
 		w := Workload{Name: k.name, Payload: -1, Connections: 3, Seed: 1}
 		l, err := w.Load()
-		if err != nil || l.Text[0] == 0 || l.Text[1] == 0 || l.Flows != uint64(3+3*k.flood) || w.Open() != int(l.Flows) {
+		if crowd := k.config == nil; err != nil || crowd != (l.Text[0] == 0) || crowd != (l.Text[1] == 0) || l.Flows != uint64(3+3*k.flood) || w.Open() != int(l.Flows) {
 			t.Errorf("%s: %v", k.name, err)
 		}
 	}
@@ -109,5 +114,49 @@ func TestSum(t *testing.T) {
 			t.Errorf("octet %d is not read", i)
 		}
 		b[i] = 0
+	}
+}
+
+// Growth says what a peer took, and checks it as any turn.
+func TestGrowth(t *testing.T) {
+	s := Setup{Workload: Workload{Name: "w3", Connections: 100, Seed: 1}, Mode: Track, Variant: Growth}
+	l, err := s.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fake{t: t, results: []Result{{}, {Flows: 100}, {Flows: 99}}}
+	g := turns{peer: f, load: l, setup: s, src: l.Source}
+	var out bytes.Buffer
+	if err := g.growth(&out); err != nil {
+		t.Fatal(err)
+	}
+	var m Memory
+	if err := json.Unmarshal(out.Bytes(), &m); err != nil || m.Flows != 100 || m.PauseNs <= 0 || m.CollectNs <= 0 || f.frames != 1600 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if err := g.growth(&out); err == nil {
+		t.Error("99 flows of 100 will do")
+	}
+}
+
+// Captures are read whole, as gopacket reads them.
+func TestEachOf(t *testing.T) {
+	s, err := Workload{Name: "w1", Payload: 9, Connections: 3, Seed: 1}.Stream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "w1.pcap")
+	out, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = traffic.WriteCapture(out, s, 0)
+	frames := 0
+	err = errors.Join(err, out.Close(), EachOf(name, func([]byte, gopacket.CaptureInfo) error { frames++; return nil }))
+	if err != nil || frames != 3*16 {
+		t.Errorf("%d frames: %v", frames, err)
+	}
+	if err := EachOf(name, func([]byte, gopacket.CaptureInfo) error { return io.ErrShortWrite }); err != io.ErrShortWrite {
+		t.Errorf("what f returns is lost: %v", err)
 	}
 }

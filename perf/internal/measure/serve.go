@@ -22,10 +22,11 @@ const (
 	Events  = "events"  // call ten handlers on seven events
 	Read    = "read"    // put streams in order, read every octet
 	History = "history" // the same by offset, and keep 4 KiB of each stream
+	Count   = "count"   // put streams in order, read nothing: what all peers can do
 )
 
 // Modes returns the modes.
-func Modes() []string { return []string{Track, Events, Read, History} }
+func Modes() []string { return []string{Track, Events, Read, History, Count} }
 
 // HistoryOctets is how much of each stream History keeps.
 const HistoryOctets = 4096
@@ -37,6 +38,10 @@ type Setup struct {
 	Verify bool // transport checksums
 	// Variant is another way to do it that the peer knows; "" is the usual one.
 	Variant string
+	Shards  int
+	// File is a capture to follow once, from its reading to the end, in the place
+	// of the workload in memory; "" is none.
+	File string
 }
 
 // Flags adds the flags that describe a setup.
@@ -48,12 +53,14 @@ func (s *Setup) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&s.Mode, "mode", Read, strings.Join(Modes(), ", "))
 	fs.BoolVar(&s.Verify, "verify", false, "verify transport checksums")
 	fs.StringVar(&s.Variant, "variant", "", "of the peer")
+	fs.IntVar(&s.Shards, "shards", 1, "of mbox")
+	fs.StringVar(&s.File, "file", "", "follow this capture `file` once, and end")
 }
 
 // Args returns the arguments that Flags reads.
 func (s *Setup) Args() []string {
 	return []string{"-workload", s.Name, "-payload", fmt.Sprint(s.Payload), "-connections", fmt.Sprint(s.Connections),
-		"-seed", fmt.Sprint(s.Seed), "-mode", s.Mode, fmt.Sprint("-verify=", s.Verify), "-variant", s.Variant}
+		"-seed", fmt.Sprint(s.Seed), "-mode", s.Mode, fmt.Sprint("-verify=", s.Verify), "-variant", s.Variant, "-shards", fmt.Sprint(s.Shards), "-file", s.File}
 }
 
 // Reads reports whether the mode has every octet read.
@@ -63,10 +70,16 @@ func (s *Setup) Reads() bool { return s.Mode == Read || s.Mode == History }
 type Peer interface {
 	// Run takes all frames of src, until io.EOF, and returns when it has done
 	// with them. It is timed.
-	Run(src *Player) error
+	Run(src Source) error
 	// End forgets all flows, as if nothing came until the time after, and
 	// returns what the turn has counted. It is timed apart.
 	End(after int64) (Result, error)
+}
+
+// Reader is a Peer that reads capture files too.
+type Reader interface {
+	// Read follows a whole capture.
+	Read(file string) (Result, error)
 }
 
 // Result is what a peer has counted in a turn.
@@ -75,6 +88,9 @@ type Result struct {
 	Text  Totals // octets in order, of each direction; ToServer is what the sender of the first SYN says
 	// Unordered says that Text means nothing, as the peer orders nothing.
 	Unordered bool
+	// StreamOctets is what records and streams took at the end of the run; 0: it
+	// does not say.
+	StreamOctets uint64
 }
 
 // Sample is what one turn took.
@@ -86,6 +102,7 @@ type Sample struct {
 	AllocOctets  uint64
 	Instructions uint64 // in user mode; 0 where the machine does not count them
 	PeakOctets   uint64 // most that the program had resident so far
+	Result       Result
 	Error        string // "" if the turn counted what the workload holds
 }
 
@@ -107,10 +124,30 @@ func Serve(open func(Setup) (Peer, error)) {
 	fs := flag.NewFlagSet(os.Args[0], flag.ExitOnError)
 	s.Flags(fs)
 	fs.Parse(os.Args[1:])
-	if err := serve(os.Stdin, os.Stdout, s, open); err != nil {
+	err := error(nil)
+	if s.File != "" {
+		err = read(os.Stdout, s, open)
+	} else {
+		err = serve(os.Stdin, os.Stdout, s, open)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// read follows a capture and says what was counted.
+func read(out io.Writer, s Setup, open func(Setup) (Peer, error)) error {
+	p, err := open(s)
+	if err != nil {
+		return err
+	}
+	r, ok := p.(Reader)
+	if !ok {
+		return fmt.Errorf("%w: this program reads no files", ErrWorkload)
+	}
+	got, err := r.Read(s.File)
+	return errors.Join(err, json.NewEncoder(out).Encode(got))
 }
 
 func serve(in io.Reader, out io.Writer, s Setup, open func(Setup) (Peer, error)) error {
@@ -125,12 +162,15 @@ func serve(in io.Reader, out io.Writer, s Setup, open func(Setup) (Peer, error))
 	if err != nil {
 		return err
 	}
-	t := turns{peer: p, load: l, setup: s, src: NewPlayer(l)}
+	t := turns{peer: p, load: l, setup: s, src: l.Source, later: laterAfter}
+	if s.Variant == Growth {
+		return t.growth(out)
+	}
 	if first := t.sample(); first.Error != "" {
 		return errors.New(first.Error)
 	}
 	say := json.NewEncoder(out)
-	if err := say.Encode(Ready{len(l.Frames), l.Octets}); err != nil {
+	if err := say.Encode(Ready{l.Frames, l.Octets}); err != nil {
 		return err
 	}
 	for lines := bufio.NewScanner(in); lines.Scan(); {
@@ -146,7 +186,8 @@ type turns struct {
 	peer  Peer
 	load  *Load
 	setup Setup
-	src   *Player
+	src   Source
+	later time.Duration // how long growth waits
 }
 
 // framesMin is how many frames a turn takes at least, so that its time is long
@@ -157,7 +198,7 @@ const framesMin = 160_000
 // sample runs one turn.
 func (t *turns) sample() (s Sample) {
 	runtime.GC()
-	times := max(1, framesMin/len(t.load.Frames))
+	times := max(1, framesMin/t.load.Frames)
 	for range times {
 		if err := t.play(&s); err != nil {
 			s.Error = err.Error()
@@ -176,7 +217,9 @@ func (t *turns) sample() (s Sample) {
 
 // play runs the peer once, and adds what it took.
 func (t *turns) play(s *Sample) error {
-	t.src.Rewind()
+	if err := t.src.Rewind(); err != nil {
+		return err
+	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	instructions := sys.Instructions()
@@ -198,6 +241,7 @@ func (t *turns) play(s *Sample) error {
 	if err != nil {
 		return err
 	}
+	s.Result = got
 	return t.check(got)
 }
 
@@ -215,7 +259,7 @@ func (t *turns) check(got Result) error {
 	if got.Flows != 0 && got.Flows != t.load.Flows {
 		return fmt.Errorf("saw %d flows begin, the workload holds %d", got.Flows, t.load.Flows)
 	}
-	if t.setup.Reads() && !got.Unordered && got.Text != t.load.Text {
+	if (t.setup.Reads() || t.setup.Mode == Count) && !got.Unordered && got.Text != t.load.Text {
 		return fmt.Errorf("counted %d and %d octets, the workload holds %d and %d",
 			got.Text[0], got.Text[1], t.load.Text[0], t.load.Text[1])
 	}

@@ -27,10 +27,10 @@ type Workload struct {
 // kind is a workload there is.
 type kind struct {
 	name, says  string
-	connections int   // in all
-	payloads    []int // to measure with; the first is the default
-	config      func(seed uint64, connections, payload int) traffic.Config
-	flood       int // SYNs of a flood beside it, for each connection
+	connections int                                                        // in all
+	payloads    []int                                                      // to measure with; the first is the default
+	config      func(seed uint64, connections, payload int) traffic.Config // nil: a crowd
+	flood       int                                                        // SYNs of a flood beside it, for each connection
 }
 
 // concurrent is how many connections of W1 are open at a time, and how many
@@ -55,6 +55,8 @@ var kinds = []kind{
 		payloads: []int{512, 0, 1400}, config: staggered(concurrent)},
 	{name: "w2", says: "50,000 connections at a time, else as w1", connections: manyConcurrent,
 		payloads: []int{64}, config: staggered(manyConcurrent)},
+	{name: "w3", says: "1,000,000 connections, all open at a time, 16 segments each, written as they are taken", connections: 1_000_000},
+	{name: "w3-10m", says: "10,000,000 connections, else as w3", connections: 10_000_000},
 	{name: "w4", says: "web pages of 8 KiB, a connection for each request", connections: 20_000, config: pages},
 	{name: "w5", says: "downloads of 4 MiB, all at the same time", connections: 40,
 		config: func(seed uint64, n, _ int) traffic.Config { return traffic.Bulk(seed, n, 4<<20) }},
@@ -102,6 +104,13 @@ func Payloads(name string) []int {
 	return kinds[i].payloads
 }
 
+// Live reports whether a workload is written as it is taken, so that what it
+// costs to write is to be subtracted.
+func Live(name string) bool {
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })
+	return i >= 0 && kinds[i].config == nil
+}
+
 // withDefaults returns w with its zero fields filled in, and its kind.
 func (w Workload) withDefaults() (Workload, *kind, error) {
 	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == w.Name })
@@ -121,8 +130,8 @@ func (w Workload) withDefaults() (Workload, *kind, error) {
 // Open returns how many flows are open at a time, at most.
 func (w Workload) Open() int {
 	w, k, err := w.withDefaults()
-	if err != nil {
-		return 0
+	if err != nil || k.config == nil {
+		return w.Connections
 	}
 	atATime := k.config(w.Seed, w.Connections, w.Payload).Concurrent
 	if atATime == 0 {
@@ -131,34 +140,47 @@ func (w Workload) Open() int {
 	return min(atATime, w.Connections) + w.Connections*k.flood
 }
 
-// Stream returns the workload as a stream of frames, and its connections.
-func (w Workload) Stream() (traffic.Stream, *traffic.Connections, error) {
+// crowd returns the description of a workload that is generated as it is taken.
+func (w Workload) crowd() traffic.CrowdConfig {
+	return traffic.CrowdConfig{Seed: w.Seed, Connections: w.Connections}
+}
+
+// Stream returns the workload as a stream of frames.
+func (w Workload) Stream() (traffic.Stream, error) {
+	s, _, err := w.stream()
+	return s, err
+}
+
+// stream returns the workload, and its connections where they exchange octets.
+func (w Workload) stream() (s traffic.Stream, conns *traffic.Connections, err error) {
 	w, k, err := w.withDefaults()
 	if err != nil {
 		return nil, nil, err
 	}
-	conns, err := traffic.NewConnections(k.config(w.Seed, w.Connections, w.Payload))
+	if k.config == nil {
+		s, err = traffic.NewCrowd(w.crowd())
+	} else if conns, err = traffic.NewConnections(k.config(w.Seed, w.Connections, w.Payload)); err == nil {
+		s = conns
+	}
+	if err == nil && k.flood > 0 {
+		var flood traffic.Stream
+		flood, err = traffic.NewFlood(traffic.FloodConfig{Seed: w.Seed, Frames: uint64(w.Connections * k.flood), Gap: floodGap})
+		s = traffic.Merge(conns, flood)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrWorkload, err)
 	}
-	if k.flood == 0 {
-		return conns, conns, nil
-	}
-	flood, err := traffic.NewFlood(traffic.FloodConfig{
-		Seed: w.Seed, Frames: uint64(w.Connections * k.flood), Gap: floodGap})
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrWorkload, err)
-	}
-	return traffic.Merge(conns, flood), conns, nil
+	return s, conns, nil
 }
 
 // floodGap is the time between SYNs of a flood: it lasts about as long as the
 // connections beside it.
 const floodGap = 3 * time.Microsecond
 
-// Load is a workload in memory.
+// Load is a workload ready to be played.
 type Load struct {
-	Frames []rx.Frame
+	Source Source
+	Frames int
 	Octets uint64 // captured, of all frames
 	Text   Totals // what a faithful reader gets out of them
 	Flows  uint64 // that they begin
@@ -167,17 +189,42 @@ type Load struct {
 // Totals counts the octets of streams, by the direction they travel in.
 type Totals [2]uint64
 
-// arenaOctets is how much memory Load takes at once: huge pages where the
-// kernel has them, so that what is measured is not how it maps memory.
-const arenaOctets = 64 << 20
-
-// Load generates the workload into memory.
+// Load generates the workload: into memory, or to be written as it is taken.
 func (w Workload) Load() (*Load, error) {
-	s, conns, err := w.Stream()
+	s, conns, err := w.stream()
 	if err != nil {
 		return nil, err
 	}
-	l := new(Load)
+	w, k, err := w.withDefaults()
+	l := &Load{Flows: uint64(w.Connections * (1 + k.flood))}
+	if conns == nil {
+		c := w.crowd()
+		l.Source, l.Frames = newLive(c), c.Frames()
+		l.Octets = uint64(l.Frames) * crowdFrameOctets
+		return l, err
+	}
+	frames := inMemory(s)
+	for i := range frames {
+		l.Octets += uint64(len(frames[i].Data))
+	}
+	l.Source, l.Frames = newPlayer(frames), len(frames)
+	for f := range conns.Flows() {
+		for d := range l.Text {
+			l.Text[d] += f.Octets[d]
+		}
+	}
+	return l, err
+}
+
+// crowdFrameOctets is what a crowd's frames have, but for their SYNs' options.
+const crowdFrameOctets = 14 + 20 + 20
+
+// arenaOctets is how much memory inMemory takes at once: huge pages where the
+// kernel has them, so that what is measured is not how it maps memory.
+const arenaOctets = 64 << 20
+
+// inMemory returns all frames of a stream.
+func inMemory(s traffic.Stream) (frames []rx.Frame) {
 	var arena []byte
 	for ns, frame := range traffic.All(s) {
 		if len(frame) > cap(arena)-len(arena) {
@@ -186,16 +233,7 @@ func (w Workload) Load() (*Load, error) {
 		from := len(arena)
 		arena = append(arena, frame...)
 		data := arena[from:len(arena):len(arena)]
-		l.Frames = append(l.Frames, rx.Frame{Data: data, Timestamp: ns, WireLen: uint32(len(data)), Link: wire.LinkEthernet})
-		l.Octets += uint64(len(data))
+		frames = append(frames, rx.Frame{Data: data, Timestamp: ns, WireLen: uint32(len(data)), Link: wire.LinkEthernet})
 	}
-	for f := range conns.Flows() {
-		l.Flows++
-		for d := range l.Text {
-			l.Text[d] += f.Octets[d]
-		}
-	}
-	w, k, err := w.withDefaults()
-	l.Flows += uint64(w.Connections * k.flood)
-	return l, err
+	return frames
 }

@@ -40,8 +40,8 @@ func open(s measure.Setup) (measure.Peer, error) {
 }
 
 // Run implements measure.Peer.
-func (f *floor) Run(src *measure.Player) error {
-	return src.Chunks(f.loop)
+func (f *floor) Run(src measure.Source) error {
+	return measure.Chunks(src, f.loop)
 }
 
 // aheadMax is how far the variant "ahead" looks: the misses of so many frames

@@ -41,19 +41,30 @@ func open(measure.Setup) (measure.Peer, error) {
 }
 
 // Run implements measure.Peer.
-func (p *peer) Run(src *measure.Player) error { return src.Each(p.frame) }
+func (p *peer) Run(src measure.Source) error { return measure.Each(src, p.frame) }
 
 func (p *peer) frame(f *rx.Frame) error {
-	if err := p.parser.DecodeLayers(f.Data, &p.decoded); err != nil {
+	return p.packet(f.Data, gopacket.CaptureInfo{Timestamp: time.Unix(0, f.Timestamp), CaptureLength: len(f.Data), Length: int(f.WireLen)})
+}
+
+func (p *peer) packet(data []byte, info gopacket.CaptureInfo) error {
+	if err := p.parser.DecodeLayers(data, &p.decoded); err != nil {
 		return err
 	}
-	p.ac.info = gopacket.CaptureInfo{Timestamp: time.Unix(0, f.Timestamp), CaptureLength: len(f.Data), Length: int(f.WireLen)}
+	p.ac.info = info
 	flow := p.ip4.NetworkFlow()
 	if p.decoded[1] == layers.LayerTypeIPv6 {
 		flow = p.ip6.NetworkFlow()
 	}
 	p.assembler.AssembleWithContext(flow, &p.tcp, &p.ac)
 	return nil
+}
+
+// Read implements measure.Reader.
+func (p *peer) Read(file string) (measure.Result, error) {
+	err := measure.EachOf(file, p.packet)
+	r, _ := p.End(0)
+	return r, err
 }
 
 // End implements measure.Peer.

@@ -43,18 +43,27 @@ func open(measure.Setup) (measure.Peer, error) {
 }
 
 // Run implements measure.Peer.
-func (p *peer) Run(src *measure.Player) error { return src.Each(p.frame) }
+func (p *peer) Run(src measure.Source) error { return measure.Each(src, p.frame) }
 
-func (p *peer) frame(f *rx.Frame) error {
-	if err := p.parser.DecodeLayers(f.Data, &p.decoded); err != nil {
+func (p *peer) frame(f *rx.Frame) error { return p.packet(f.Data, time.Unix(0, f.Timestamp)) }
+
+func (p *peer) packet(data []byte, at time.Time) error {
+	if err := p.parser.DecodeLayers(data, &p.decoded); err != nil {
 		return err
 	}
 	flow := p.ip4.NetworkFlow()
 	if p.decoded[1] == layers.LayerTypeIPv6 {
 		flow = p.ip6.NetworkFlow()
 	}
-	p.assembler.AssembleWithTimestamp(flow, &p.tcp, time.Unix(0, f.Timestamp))
+	p.assembler.AssembleWithTimestamp(flow, &p.tcp, at)
 	return nil
+}
+
+// Read implements measure.Reader.
+func (p *peer) Read(file string) (measure.Result, error) {
+	err := measure.EachOf(file, func(data []byte, info gopacket.CaptureInfo) error { return p.packet(data, info.Timestamp) })
+	r, _ := p.End(0)
+	return r, err
 }
 
 // End implements measure.Peer.
