@@ -3,6 +3,7 @@ package buffers
 import (
 	"fmt"
 	"reflect"
+	"unsafe"
 
 	"github.com/mbox-stack/mbox/internal/assert"
 )
@@ -36,6 +37,7 @@ type Slab[T any] struct {
 	live   int             // records given out
 	limit  int             // most records that may be given out
 	chunk  int             // octets of a chunk
+	mapped *chunks         // memory of all but the first few chunks
 }
 
 // slabChunk is a piece of a slab: records and, beside them, the list of those
@@ -59,7 +61,9 @@ func NewSlab[T any](limit int) *Slab[T] {
 	if limit <= 0 || limit > slabMax {
 		limit = slabMax
 	}
-	return &Slab[T]{limit: limit, chunk: int(reflect.TypeFor[slabChunk[T]]().Size())}
+	s := &Slab[T]{limit: limit, chunk: int(reflect.TypeFor[slabChunk[T]]().Size())}
+	s.mapped = newChunks(s, s.chunk)
+	return s
 }
 
 // At returns the record of handle h. The pointer is good until Free(h). h must
@@ -121,6 +125,18 @@ func (s *Slab[T]) Bytes() int {
 	return (len(s.chunks) - len(s.spare)) * s.chunk
 }
 
+// Mapped returns how many of these octets lie outside of the heap, where the
+// collector does not see them.
+func (s *Slab[T]) Mapped() int {
+	octets := 0
+	for _, c := range s.chunks {
+		if c != nil && s.mapped.has(unsafe.Pointer(c)) {
+			octets += s.chunk
+		}
+	}
+	return octets
+}
+
 // Trim leaves chunks without a record in use to the collector, and returns how
 // many octets these were.
 func (s *Slab[T]) Trim() int {
@@ -131,6 +147,7 @@ func (s *Slab[T]) Trim() int {
 		}
 		s.unlist(uint32(i))
 		s.chunks[i] = nil
+		s.mapped.give(unsafe.Pointer(c))
 		s.spare = append(s.spare, uint32(i))
 	}
 	return before - s.Bytes()
@@ -138,21 +155,35 @@ func (s *Slab[T]) Trim() int {
 
 // grow adds a chunk whose records are all free.
 func (s *Slab[T]) grow() {
-	c := new(slabChunk[T])
 	at := uint32(len(s.chunks))
 	if n := len(s.spare); n > 0 {
 		at = s.spare[n-1]
 		s.spare = s.spare[:n-1]
-		s.chunks[at] = c
 	} else {
-		s.chunks = append(s.chunks, c)
+		s.chunks = append(s.chunks, nil)
 	}
+	c := s.memory(at)
+	s.chunks[at] = c
 	c.live = reserved(int(at))
 	for i := c.live; i < slabLen-1; i++ {
 		c.next[i] = i + 2
 	}
 	c.free = c.live + 1
 	s.list(at)
+}
+
+// heapChunks is how many chunks lie on the heap, so that a slab of few records
+// takes little: a region of huge pages takes megabytes at once.
+const heapChunks = 4
+
+// memory returns the memory of chunk number at, all zero.
+func (s *Slab[T]) memory(at uint32) *slabChunk[T] {
+	if at >= heapChunks {
+		if p := s.mapped.take(); p != nil {
+			return (*slabChunk[T])(p)
+		}
+	}
+	return new(slabChunk[T])
 }
 
 // reserved returns how many records chunk i keeps to itself: handle 0 means

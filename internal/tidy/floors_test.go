@@ -13,7 +13,7 @@ var floors = map[string]int{
 	"wire": 1,
 
 	"internal/clock": 2,
-	"internal/sys":   2,
+	"internal/sys":   0,
 	"internal/netns": 2,
 	"internal/craft": 2,
 	"actors":         2,
