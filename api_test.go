@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -336,6 +337,41 @@ func TestOffloadComesBackToTheFlow(t *testing.T) {
 	mboxtest.Run(t, s, life)
 	if lost := s.Stats(); got.Load() != 42 && lost.Total().Lost != 1 {
 		t.Errorf("the result is %v, and none was counted as lost", got.Load())
+	}
+}
+
+// Whose stack decides is the receiver's: rules go by its address, the first match
+// counts, and either side of a flow may have another.
+func TestPolicyOfTheReceiver(t *testing.T) {
+	rule := func(prefix string, p mbox.Policy) mbox.PolicyRule {
+		return mbox.PolicyRule{Prefix: netip.MustParsePrefix(prefix), Policy: p}
+	}
+	rules := []mbox.PolicyRule{
+		rule("10.0.0.2/32", mbox.PolicyLast), rule("10.0.0.0/8", mbox.PolicyFirst), // the server's own, and all
+		rule("2001:db8::1/128", mbox.PolicyLast),
+	}
+	for _, c := range []struct{ family, client, server string }{
+		{"", "anew", "aold"}, {": ipv6\n", "aold", "anew"},
+	} {
+		s := stack(t, mbox.Config{Policies: rules})
+		sock := s.Monitor(mbox.Stream)
+		var text [2]strings.Builder
+		handle(t, sock, mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) { text[c.Side()].Write(c.Payload()) })
+		mboxtest.Run(t, s, c.family+`> S    100   0   0
+< SA   300 101   0
+> PA   102 301  - data="old"
+< PA   302 101  - data="old"
+> PA   102 301  - data="new"
+< PA   302 101  - data="new"
+> PA   101 301  - data="a"
+< PA   301 101  - data="a"
+`)
+		if got := text[mbox.Client].String(); got != c.client {
+			t.Errorf("%sthe client's stream is %q, want %q", c.family, got, c.client)
+		}
+		if got := text[mbox.Server].String(); got != c.server {
+			t.Errorf("%sthe server's stream is %q, want %q", c.family, got, c.server)
+		}
 	}
 }
 
