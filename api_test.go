@@ -375,6 +375,23 @@ func TestPolicyOfTheReceiver(t *testing.T) {
 	}
 }
 
+// Of two sockets that want different policies for all their flows, the one that
+// was opened first has its way.
+func TestPolicyOfTheFirstSocketHolds(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	one, two := s.Monitor(mbox.Stream), s.Monitor(mbox.Stream)
+	if err := errors.Join(two.SetPolicy(mbox.PolicyFirst), one.SetPolicy(mbox.PolicyLast)); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	handle(t, two, mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) { text.Write(c.Payload()) })
+	handle(t, one, mbox.OnConnStart, mbox.PostTCP, func(*mbox.Context) {})
+	mboxtest.Run(t, s, "> S 100 0 0\n> PA 102 301 - data=\"old\"\n> PA 102 301 - data=\"new\"\n> PA 101 301 - data=\"a\"\n")
+	if text.String() != "anew" {
+		t.Errorf("the stream is %q, want the last copy: \"anew\"", &text)
+	}
+}
+
 func TestPolicyOfTheFirstToAskHolds(t *testing.T) {
 	s := stack(t, mbox.Config{})
 	one, two := s.Monitor(mbox.Stream), s.Monitor(mbox.Stream)
