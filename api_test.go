@@ -269,6 +269,28 @@ func TestReadAtReachesWhatIsHeld(t *testing.T) {
 		`[[4,10)] "" buffers: octet no longer held; the next one held is at 4, next 10 pending 0`)
 }
 
+// What sockets want kept is kept for the one that wants most, in whatever order
+// they were opened.
+func TestTheLongestHistoryIsKept(t *testing.T) {
+	for _, history := range [][2]uint64{{4, 0}, {0, 4}} {
+		s := stack(t, mbox.Config{})
+		var j journal
+		for i, octets := range history {
+			sock := s.Monitor(mbox.Stream)
+			if err := sock.KeepStream(octets); err != nil {
+				t.Fatal(err)
+			}
+			handle(t, sock, mbox.OnPacket, mbox.PostTCP, func(c *mbox.Context) {
+				if i == 0 && c.Number() == 5 {
+					j.add("%v", c.Held(mbox.Client, nil))
+				}
+			})
+		}
+		mboxtest.Run(t, s, "> S 100 0 0\n< SA 300 101 0\n> A 101 301 0\n> PA 101 301 10\n< A 301 111 0\n")
+		j.expect(t, "[[6,10)]")
+	}
+}
+
 func TestTimersFireOnPacketTime(t *testing.T) {
 	s := stack(t, mbox.Config{})
 	sock, other := s.Monitor(mbox.Stream), s.Monitor(mbox.Stream)
