@@ -388,6 +388,38 @@ func TestTimersAreExact(t *testing.T) {
 		"timer of flow 1 at 999.999998ms", "timer of flow 2 at 1.000999996s", "packet 4 at 1.000999997s")
 }
 
+// A timer for no time at all is due a nanosecond later, and comes behind whatever
+// is raised at the time at which it was armed.
+func TestATimerComesBehindWhatArmedIt(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	sock := s.Monitor(mbox.Stream)
+	var j journal
+	var armed time.Time
+	var last mbox.Order
+	in := func(c *mbox.Context) {
+		if o := c.Order(); o.Compare(last) <= 0 {
+			t.Errorf("%s is at %+v, behind %+v", c.Event(), o, last)
+		} else {
+			last = o
+		}
+		j.add("%s after %v", c.Event(), c.Now().Sub(armed))
+	}
+	handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
+		armed = c.Now()
+		in(c)
+		for _, d := range []time.Duration{-time.Second, 0, 1, 2} {
+			if _, err := c.Arm(d); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	handle(t, sock, mbox.OnPacket, mbox.PostTCP, in)
+	handle(t, sock, mbox.OnTimer, mbox.PostTCP, in)
+	mboxtest.Run(t, s, "> U 10\n> U 10\n")
+	j.expect(t, "conn-start after 0s", "packet after 0s",
+		"timer after 1ns", "timer after 1ns", "timer after 1ns", "timer after 2ns", "packet after 1ms")
+}
+
 // Clocks that jump by years, and timers beyond the end of time: what is due fires
 // once, in order, and nothing takes longer for it.
 func TestTimeJumps(t *testing.T) {

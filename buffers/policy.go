@@ -183,7 +183,10 @@ func (p Policy) keepsCovered(cur uint64, r, held Range, leftEnd uint64) bool {
 }
 
 // joinMax is how many further segments join one that they follow, under Linux:
-// the kernel chains as many to one sk_buff (MAX_SKB_FRAGS).
+// the kernel chains as many to one sk_buff (MAX_SKB_FRAGS). How many it is in a
+// given case is the driver's affair: short ones are copied behind the first where
+// it has left room, beyond any number, and a driver whose buffers are no parts of
+// pages has long ones joined to none.
 const joinMax = 17
 
 // resolveLinux is resolve for Linux. A held segment is a run of pieces with the

@@ -202,8 +202,8 @@ func (s *Socket) KeepStream(history uint64) error {
 	return s.change(func(sp *spec) error { sp.keep, sp.history = true, max(sp.history, history); return nil })
 }
 
-// SetPolicy asks for an overlap policy for flows that begin later. The first
-// socket to ask decides; see Context.SetPolicy.
+// SetPolicy asks for an overlap policy for flows that begin later. Of sockets that
+// ask, the one that was opened first decides; see Context.SetPolicy.
 func (s *Socket) SetPolicy(p buffers.Policy) error {
 	return s.change(func(sp *spec) error { sp.policy, sp.policySet = p, true; return nil })
 }

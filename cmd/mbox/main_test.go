@@ -196,13 +196,20 @@ func TestBadInput(t *testing.T) {
 // TestHelp: a bare mbox, --help and --version succeed.
 func TestHelp(t *testing.T) {
 	for args, want := range map[string]string{
-		"":                           "mbox flows -r trace.pcap",
-		"--version":                  "mbox " + version + " (go",
-		"help streams":               "as tcpflow names them",
-		"flows --help":               "\nCommon flags:\n  -r, --read FILE",
-		"interfaces --help":          "RSS",
-		"completion bash":            "__start_mbox",
-		"__complete flows --policy=": "old-linux",
+		"interfaces --help":                  "RSS",
+		"":                                   "mbox flows -r trace.pcap",
+		"--version":                          "mbox " + version + " (go",
+		"help streams":                       "as tcpflow names them",
+		"flows --help":                       "\nCommon flags:\n  -r, --read FILE",
+		"completion bash":                    "__start_mbox",
+		"__complete flows --policy=":         "old-linux",
+		"__complete events --on=":            "\nconn-start\n",
+		"__complete events --on=all,rexmit,": "all,rexmit,gap\n",
+		"__complete flows --key=vlan,":       "vlan,tunnel\n:6\n",
+		"__complete flows --shards=":         ":4\n",
+		"__complete flows -r x port":         ":4\n",
+		"__complete streams --dir=":          ":16\n",
+		"__complete flows --read=":           ":0\n",
 	} {
 		r := runArgs(strings.Fields(args)...)
 		if r.status != statusOK || !strings.Contains(r.stdout, want) {

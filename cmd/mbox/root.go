@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -167,17 +168,53 @@ func (o *options) commonOver(cmd *cobra.Command, onWire *pflag.FlagSet) {
 	cmd.Flags().AddFlagSet(shared)
 	cmd.Flags().AddFlagSet(onWire)
 	cmd.Flags().SortFlags = false
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if c, ok := f.Value.(*choice); ok {
-			// It fails only for flags that are not there.
-			_ = cmd.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(c.of, cobra.ShellCompDirectiveNoFileComp))
-		}
-	})
+	complete(cmd)
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if o.file == "" {
 			return nil
 		}
 		return readConfig(cmd, o.file)
+	}
+}
+
+// complete tells the shell what may stand behind the command's flags; files are
+// what it offers of itself. A filter expression is none.
+func complete(cmd *cobra.Command) {
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		var offer cobra.CompletionFunc
+		switch c, chosen := f.Value.(*choice); {
+		case chosen:
+			offer = cobra.FixedCompletions(c.of, cobra.ShellCompDirectiveNoFileComp)
+		case f.Name == "on":
+			offer = completeList(append([]string{"all"}, eventNames()...))
+		case f.Name == "key":
+			offer = completeList([]string{"vlan", "tunnel"})
+		case f.Name == "dir":
+			offer = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+				return nil, cobra.ShellCompDirectiveFilterDirs
+			}
+		case f.Name != "filter" && f.Name != "flow" && strings.HasPrefix(f.Value.Type(), "string"):
+			return
+		default:
+			offer = cobra.NoFileCompletions
+		}
+		_ = cmd.RegisterFlagCompletionFunc(f.Name, offer) // fails only for flags that are not there
+	})
+}
+
+// completeList offers names for the last of a list that commas separate, but
+// for those that are in it.
+func completeList(names []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, typed string) (offers []string, _ cobra.ShellCompDirective) {
+		before := typed[:strings.LastIndexByte(typed, ',')+1]
+		there := strings.Split(before, ",")
+		for _, name := range names {
+			if !slices.Contains(there, name) {
+				offers = append(offers, before+name)
+			}
+		}
+		return offers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
 }
 
