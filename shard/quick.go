@@ -27,8 +27,11 @@ func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 	}
 	d := fl.dirOf(p.Sender)
 	t := &fl.sent[d&1]
-	if fl.flags&flowReleased != 0 || t.packets == 0 || fl.synack != 0 && fl.flags&flowRTT == 0 || !fl.conn.Plain(&p.Segment, d) {
+	if fl.flags&flowReleased != 0 {
 		return false
+	}
+	if t.packets == 0 || fl.synack != 0 && fl.flags&flowRTT == 0 || !fl.conn.Plain(&p.Segment, d) {
+		return s.quickTurn(f, h, fl, d)
 	}
 	plan := s.plans.At(fl.plan)
 	reads := p.PayloadLen > 0 && plan.Reassemble[d&1]
@@ -57,6 +60,38 @@ func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 	}
 	if reads || s.frame != nil || plan.Wants(uevents.KindPacket, uevents.PostTCP, d) {
 		s.quickPost(f, h, fl, d, reads)
+	}
+	return true
+}
+
+// quickTurn is quick for the usual segments that open and close a connection,
+// without text: besides OnPacket, states change.
+func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool {
+	p := &f.Packet
+	plan := s.plans.At(fl.plan)
+	if p.PayloadLen > 0 || fl.flags&flowFresh != 0 || plan.WantsAny(uevents.PreTCP, d) ||
+		fl.pair != 0 && !s.inOrder(fl, plan, p, d, false) || s.checksumBad(f) {
+		return false
+	}
+	s.seg = segmentState{dir: d}
+	if !fl.conn.Usual(&s.seg.delta, &s.seg.look, &p.Segment, d) {
+		return false
+	}
+	s.arrived(f)
+	fl.last = f.Clock
+	fl.flags |= flowActive
+	fl.sent[d&1].count(p, true)
+	s.fate(FateTracked)
+	if fl.flags&flowRTT == 0 {
+		s.timeHandshake(fl, p, d)
+	}
+	s.relist(h, fl, f.Hash)
+	if plan.Wants(uevents.KindStateChange, uevents.PostTCP, d) || plan.Wants(uevents.KindStateChange, uevents.PostTCP, d.Reverse()) ||
+		plan.Wants(uevents.KindConnEstablished, uevents.PostTCP, d) || plan.Wants(uevents.KindPacket, uevents.PostTCP, d) {
+		s.frame, s.stage = f, stagePost
+		s.enterFlow(h, fl)
+		s.scene(uevents.PhaseFrame, f.Number)
+		s.raiseTCP(d)
 	}
 	return true
 }

@@ -362,7 +362,7 @@ func (s *Shard) step() {
 		s.raiseTCP(d)
 	}
 	if begins || fl.sent[d].packets == 1 || s.seg.delta.From != s.seg.delta.To {
-		s.relist(fl)
+		s.relist(s.cur, fl, s.frame.Hash)
 	}
 }
 
@@ -466,7 +466,7 @@ func (s *Shard) timeHandshake(fl *flow, p *wire.Packet, d wire.Dir) {
 	if how != uevents.StartSYN && how != uevents.StartSYNACK {
 		return
 	}
-	since := func(at int64) uint32 { return uint32(min((s.frame.Clock-at)/rttUnit, 1<<32-1)) }
+	since := func(at int64) uint32 { return uint32(min((s.clock-at)/rttUnit, 1<<32-1)) }
 	switch fs := p.Segment.Flags; {
 	case d == wire.ToClient && fs.Has(wire.SYN|wire.ACK) && fl.synack == 0:
 		fl.synack = max(1, since(fl.first))
@@ -484,13 +484,13 @@ func (s *Shard) timeHandshake(fl *flow, p *wire.Packet, d wire.Dir) {
 
 // relist moves the flow to the class it now belongs to, and its timer to an
 // earlier deadline where its timeout has become shorter.
-func (s *Shard) relist(fl *flow) {
-	s.relive(s.cur, fl)
-	sl := s.slotOf(s.frame.Hash)
+func (s *Shard) relist(h handle, fl *flow, hash uint64) {
+	s.relive(h, fl)
+	sl := s.slotOf(hash)
 	if sl.ranks == nil {
 		return
 	}
 	if c := fl.classNow(); c != fl.class {
-		s.rejoin(sl, s.cur, fl, c)
+		s.rejoin(sl, h, fl, c)
 	}
 }

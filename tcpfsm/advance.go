@@ -24,6 +24,13 @@ func (c *Conn) Plain(seg *wire.Segment, d wire.Dir) bool { return c.plain(seg, d
 // AdvancePlain is Advance for a segment that is Plain.
 func (c *Conn) AdvancePlain(seg *wire.Segment, d wire.Dir) { c.stepPlain(seg, d) }
 
+// Usual is Advance for what opens and closes nearly every connection: a SYN, what
+// answers it, a FIN in order on either side, and the ACKs of these, none with
+// anything odd about it. It reports false, and does nothing, for any other.
+func (c *Conn) Usual(delta *Delta, look *Look, seg *wire.Segment, d wire.Dir) bool {
+	return c.usual(delta, look, seg, d)
+}
+
 // Renews reports whether seg, travelling in direction d, does not belong to the
 // connection but opens another one on the same key: Look.Renews, for callers
 // that ask nothing else. Only a segment with SYN can.
