@@ -38,16 +38,8 @@ func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 	if (reads || fl.pair != 0) && !s.inOrder(fl, plan, p, d, reads) || s.checksumBad(f) {
 		return false
 	}
-	if plan.Wants(uevents.KindPacket, uevents.PreTCP, d) {
-		s.enter(f)
-		s.stage = stageRepeat
-		s.quickScene(h, fl, d)
-		s.disp.Raise(uevents.KindPacket, uevents.PreTCP, d, nil, 0)
-		if s.seg.dropped || s.seg.changed {
-			return true
-		}
-	} else {
-		s.arrived(f)
+	if !s.quickPre(f, h, fl, plan, d) {
+		return true
 	}
 	fl.conn.AdvancePlain(&p.Segment, d)
 	fl.last = f.Clock
@@ -64,20 +56,40 @@ func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 	return true
 }
 
+// quickPre counts the frame and raises what comes before the step. It reports
+// false if that made the segment anything but plain: the stages go on.
+func (s *Shard) quickPre(f *buffers.Frame, h handle, fl *flow, plan *uevents.Plan, d wire.Dir) bool {
+	if !plan.Wants(uevents.KindPacket, uevents.PreTCP, d) {
+		s.arrived(f)
+		return true
+	}
+	s.enter(f)
+	s.stage = stageRepeat
+	s.quickScene(h, fl, d)
+	s.disp.Raise(uevents.KindPacket, uevents.PreTCP, d, nil, 0)
+	return !s.seg.dropped && !s.seg.changed
+}
+
 // quickTurn is quick for the usual segments that open and close a connection,
 // without text: besides OnPacket, states change.
 func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool {
 	p := &f.Packet
 	plan := s.plans.At(fl.plan)
-	if p.PayloadLen > 0 || fl.flags&flowFresh != 0 || plan.WantsAny(uevents.PreTCP, d) ||
-		fl.pair != 0 && !s.inOrder(fl, plan, p, d, false) || s.checksumBad(f) {
+	if p.PayloadLen > 0 || fl.flags&flowFresh != 0 || plan.Wants(uevents.KindRexmit, uevents.PreTCP, d) ||
+		fl.pair != 0 && !s.inOrder(fl, plan, p, d, false) || fl.conn.Renews(&p.Segment, d) || s.checksumBad(f) {
 		return false
+	}
+	before := plan.Wants(uevents.KindPacket, uevents.PreTCP, d)
+	if before && !s.quickPre(f, h, fl, plan, d) {
+		return true
 	}
 	s.seg = segmentState{dir: d}
 	if !fl.conn.Usual(&s.seg.delta, &s.seg.look, &p.Segment, d) {
-		return false
+		return before // then the stages go on behind the handlers
 	}
-	s.arrived(f)
+	if !before {
+		s.arrived(f)
+	}
 	fl.last = f.Clock
 	fl.flags |= flowActive
 	fl.sent[d&1].count(p, true)
@@ -86,11 +98,14 @@ func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool
 		s.timeHandshake(fl, p, d)
 	}
 	s.relist(h, fl, f.Hash)
-	if plan.Wants(uevents.KindStateChange, uevents.PostTCP, d) || plan.Wants(uevents.KindStateChange, uevents.PostTCP, d.Reverse()) ||
-		plan.Wants(uevents.KindConnEstablished, uevents.PostTCP, d) || plan.Wants(uevents.KindPacket, uevents.PostTCP, d) {
-		s.frame, s.stage = f, stagePost
+	s.stage = stagePost
+	if !before && (plan.Wants(uevents.KindStateChange, uevents.PostTCP, d) || plan.Wants(uevents.KindStateChange, uevents.PostTCP, d.Reverse()) ||
+		plan.Wants(uevents.KindConnEstablished, uevents.PostTCP, d) || plan.Wants(uevents.KindPacket, uevents.PostTCP, d)) {
+		s.frame = f
 		s.enterFlow(h, fl)
 		s.scene(uevents.PhaseFrame, f.Number)
+	}
+	if s.frame != nil {
 		s.raiseTCP(d)
 	}
 	return true
@@ -134,21 +149,32 @@ func (s *Shard) quickScene(h handle, fl *flow, d wire.Dir) {
 	s.scene(uevents.PhaseFrame, s.frame.Number)
 }
 
-// quickPost raises what comes after the step. OnPacket is for the stages.
+// quickPost raises what comes after the step, and ends the work on the frame
+// unless a handler has changed something: that is for the stages.
 func (s *Shard) quickPost(f *buffers.Frame, h handle, fl *flow, d wire.Dir, reads bool) {
 	if s.frame == nil {
 		s.frame = f
 		s.quickScene(h, fl, d)
 	}
-	s.stage = stagePost
-	if !reads {
+	if reads {
+		s.stage = stagePost
+		st := s.side(fl, d)
+		text := f.Packet.Payload(f.Data)
+		off := st.stream.Next()
+		st.touched = true
+		s.arena.Insert(&st.stream, fl.id.Slot(), off, text, &s.result)
+		st.moved(off)
+		s.disp.Raise(uevents.KindNewData, uevents.PostTCP, d, text, off)
+	}
+	s.stage = stageSettle
+	if s.disp.Plan().Wants(uevents.KindPacket, uevents.PostTCP, d) {
+		s.disp.Raise(uevents.KindPacket, uevents.PostTCP, d, nil, 0)
+	}
+	if s.seg.changed {
 		return
 	}
-	st := s.side(fl, d)
-	text := f.Packet.Payload(f.Data)
-	off := st.stream.Next()
-	st.touched = true
-	s.arena.Insert(&st.stream, fl.id.Slot(), off, text, &s.result)
-	st.moved(off)
-	s.disp.Raise(uevents.KindNewData, uevents.PostTCP, d, text, off)
+	if reads {
+		s.arena.Commit()
+	}
+	s.frame = nil
 }
