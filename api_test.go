@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/mbox-stack/mbox"
-	"github.com/mbox-stack/mbox/buffers"
 	"github.com/mbox-stack/mbox/mboxtest"
 )
 
@@ -269,28 +267,6 @@ func TestReadAtReachesWhatIsHeld(t *testing.T) {
 		`[[4,10)] "" buffers: octet no longer held; the next one held is at 4, next 10 pending 0`)
 }
 
-// What sockets want kept is kept for the one that wants most, in whatever order
-// they were opened.
-func TestTheLongestHistoryIsKept(t *testing.T) {
-	for _, history := range [][2]uint64{{4, 0}, {0, 4}} {
-		s := stack(t, mbox.Config{})
-		var j journal
-		for i, octets := range history {
-			sock := s.Monitor(mbox.Stream)
-			if err := sock.KeepStream(octets); err != nil {
-				t.Fatal(err)
-			}
-			handle(t, sock, mbox.OnPacket, mbox.PostTCP, func(c *mbox.Context) {
-				if i == 0 && c.Number() == 5 {
-					j.add("%v", c.Held(mbox.Client, nil))
-				}
-			})
-		}
-		mboxtest.Run(t, s, "> S 100 0 0\n< SA 300 101 0\n> A 101 301 0\n> PA 101 301 10\n< A 301 111 0\n")
-		j.expect(t, "[[6,10)]")
-	}
-}
-
 func TestTimersFireOnPacketTime(t *testing.T) {
 	s := stack(t, mbox.Config{})
 	sock, other := s.Monitor(mbox.Stream), s.Monitor(mbox.Stream)
@@ -359,88 +335,6 @@ func TestOffloadComesBackToTheFlow(t *testing.T) {
 	mboxtest.Run(t, s, life)
 	if lost := s.Stats(); got.Load() != 42 && lost.Total().Lost != 1 {
 		t.Errorf("the result is %v, and none was counted as lost", got.Load())
-	}
-}
-
-// Whose stack decides is the receiver's: rules go by its address, the first match
-// counts, and either side of a flow may have another.
-func TestPolicyOfTheReceiver(t *testing.T) {
-	rule := func(prefix string, p mbox.Policy) mbox.PolicyRule {
-		return mbox.PolicyRule{Prefix: netip.MustParsePrefix(prefix), Policy: p}
-	}
-	rules := []mbox.PolicyRule{
-		rule("10.0.0.2/32", mbox.PolicyLast), rule("10.0.0.0/8", mbox.PolicyFirst), // the server's own, and all
-		rule("2001:db8::1/128", mbox.PolicyLast),
-	}
-	for _, c := range []struct{ family, client, server string }{
-		{"", "anew", "aold"}, {": ipv6\n", "aold", "anew"},
-	} {
-		s := stack(t, mbox.Config{Policies: rules})
-		sock := s.Monitor(mbox.Stream)
-		var text [2]strings.Builder
-		handle(t, sock, mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) { text[c.Side()].Write(c.Payload()) })
-		mboxtest.Run(t, s, c.family+`> S    100   0   0
-< SA   300 101   0
-> PA   102 301  - data="old"
-< PA   302 101  - data="old"
-> PA   102 301  - data="new"
-< PA   302 101  - data="new"
-> PA   101 301  - data="a"
-< PA   301 101  - data="a"
-`)
-		if got := text[mbox.Client].String(); got != c.client {
-			t.Errorf("%sthe client's stream is %q, want %q", c.family, got, c.client)
-		}
-		if got := text[mbox.Server].String(); got != c.server {
-			t.Errorf("%sthe server's stream is %q, want %q", c.family, got, c.server)
-		}
-	}
-}
-
-// Of two sockets that want different policies for all their flows, the one that
-// was opened first has its way.
-func TestPolicyOfTheFirstSocketHolds(t *testing.T) {
-	s := stack(t, mbox.Config{})
-	one, two := s.Monitor(mbox.Stream), s.Monitor(mbox.Stream)
-	if err := errors.Join(two.SetPolicy(mbox.PolicyFirst), one.SetPolicy(mbox.PolicyLast)); err != nil {
-		t.Fatal(err)
-	}
-	var text strings.Builder
-	handle(t, two, mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) { text.Write(c.Payload()) })
-	handle(t, one, mbox.OnConnStart, mbox.PostTCP, func(*mbox.Context) {})
-	mboxtest.Run(t, s, "> S 100 0 0\n> PA 102 301 - data=\"old\"\n> PA 102 301 - data=\"new\"\n> PA 101 301 - data=\"a\"\n")
-	if text.String() != "anew" {
-		t.Errorf("the stream is %q, want the last copy: \"anew\"", &text)
-	}
-}
-
-func TestPolicyOfTheFirstToAskHolds(t *testing.T) {
-	s := stack(t, mbox.Config{})
-	one, two := s.Monitor(mbox.Stream), s.Monitor(mbox.Stream)
-	var text strings.Builder
-	handle(t, one, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
-		if err := c.SetPolicy(buffers.Last); err != nil {
-			t.Error(err)
-		}
-	})
-	handle(t, two, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
-		if err := c.SetPolicy(buffers.First); !errors.Is(err, mbox.ErrPolicySet) {
-			t.Errorf("a differing wish = %v, want ErrPolicySet", err)
-		}
-		if err := c.SetPolicy(buffers.Last); err != nil {
-			t.Errorf("the same wish = %v", err)
-		}
-	})
-	handle(t, one, mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) { text.Write(c.Payload()) })
-	mboxtest.Run(t, s, `
-> S    100   0   0
-< SA   300 101   0
-> PA   102 301  - data="old"
-> PA   102 301  - data="new"
-> PA   101 301  - data="a"
-`)
-	if text.String() != "anew" {
-		t.Errorf("the stream is %q, want the last copy: \"anew\"", &text)
 	}
 }
 
@@ -535,6 +429,21 @@ func TestReadGoesOnWhereItEnded(t *testing.T) {
 }
 
 // What a record is labelled with must not depend on whether anybody reads.
+// Text that the capture cut is evidence, whether anybody reads it or not.
+func TestEvidenceOfCutText(t *testing.T) {
+	for _, read := range []bool{false, true} {
+		s := stack(t, mbox.Config{})
+		sock := s.Monitor(mbox.Stream)
+		if read {
+			handle(t, sock, mbox.OnNewData, mbox.PostTCP, func(*mbox.Context) {})
+		}
+		var j journal
+		handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) { j.add("%v", c.Evidence().Truncated) })
+		mboxtest.Run(t, s, "> U 10\n\n> U 10 cut=3\n")
+		j.expect(t, "false", "true")
+	}
+}
+
 func TestEvidenceDoesNotNeedAReader(t *testing.T) {
 	const script = `
 > S    100   0   0

@@ -156,7 +156,11 @@ func (e *engine) SetBuffer(side wire.Dir, octets uint64) error {
 	s := (*Shard)(e)
 	s.pairOf(e.fl)
 	st := &s.side(e.fl, side&1).stream
-	s.arena.SetCap(st, max(octets, s.arena.Cap(st)))
+	octets = max(octets, 1) // 0 stands for the stack's own limit
+	if !s.plans.At(e.fl.plan).Alone() {
+		octets = max(octets, s.arena.Cap(st)) // others count on what there is
+	}
+	s.arena.SetCap(st, octets)
 	return nil
 }
 

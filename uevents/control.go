@@ -98,8 +98,10 @@ func (c *Context) SetPolicy(p buffers.Policy) error {
 	return c.engine.SetPolicy(p)
 }
 
-// SetBuffer asks for room to hold a side's octets out of order. The largest wish
-// of all sockets counts, up to the stack's own limit.
+// SetBuffer sets how much room there is to hold a side's octets out of order and
+// for history, from now on, in octets with what it takes to hold them. By default
+// it is Config.StreamMax. Where other sockets share the flow a wish can only make
+// it larger.
 func (c *Context) SetBuffer(side wire.Dir, octets uint64) error {
 	if !c.engine.HasFlow() {
 		return ErrNoFlow

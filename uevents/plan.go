@@ -56,6 +56,9 @@ func (p *Plan) private() bool { return len(p.own) > 0 }
 // Has reports whether the socket with that index still takes part.
 func (p *Plan) Has(socket uint8) bool { return p.Sockets&(1<<socket) != 0 }
 
+// Alone reports whether only one socket takes part.
+func (p *Plan) Alone() bool { return p.Sockets&(p.Sockets-1) == 0 }
+
 // Wants reports whether anybody is to be told of an event of this kind.
 func (p *Plan) Wants(k Kind, h Hook, side wire.Dir) bool { return p.wants[h][side]&(1<<k) != 0 }
 
