@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"time"
+
 	"github.com/mbox-stack/mbox/buffers"
 	"github.com/mbox-stack/mbox/wire"
 )
@@ -76,4 +78,29 @@ func (s *Shard) shareMemory() {
 		s.arena.SetAllowance(u.Slot, u.Octets)
 	}
 	s.pressed = g.Pressed
+}
+
+// trimEvery is how much packet time goes by between two looks at what could be
+// given back: a burst that ends holds its memory a few seconds longer.
+const trimEvery = 4 * time.Second
+
+// trimOver is how many times the records in use a table may have room for before
+// the rest is given back.
+const trimOver = 2
+
+// trim gives memory back that a burst has left: chunks of records of which none
+// is in use. It is called between batches.
+func (s *Shard) trim() {
+	if s.clock < s.trimmed+int64(trimEvery) && s.clock >= s.trimmed {
+		return
+	}
+	s.trimmed = s.clock
+	if s.flows.Cap() > trimOver*s.flows.Len() {
+		s.flows.Trim()
+		s.wheel.nodes.Trim()
+		s.pairs.Trim()
+		s.labels.Trim()
+		s.alarms.Trim()
+		s.arena.Trim()
+	}
 }

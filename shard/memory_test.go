@@ -3,6 +3,7 @@ package shard
 import (
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/mbox-stack/mbox/buffers"
 	"github.com/mbox-stack/mbox/internal/craft"
@@ -66,4 +67,37 @@ func heapOctets() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// What a burst of flows took is given back when they have ended.
+func TestBurstIsGivenBack(t *testing.T) {
+	const flows = 200_000
+	var ctl controller
+	sock, err := ctl.set.Open(&ctl, uevents.Stream, "")
+	if err == nil {
+		err = sock.Handle(uevents.OnConnEnd, uevents.PostTCP, func(*uevents.Context) {})
+	}
+	s := &steady{pool: buffers.NewBatchPool(128, 1), clock: 1e18}
+	if err == nil {
+		s.shard, err = New(Config{Checksums: ChecksumsOff}, ctl.set.Snapshot())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func() int64 {
+		s.shard.publish()
+		return int64(s.shard.Stats().Memory)
+	}
+	before := count()
+	for c := range flows {
+		s.run([]buffers.Frame{steadyFrame(c, wire.ToServer, craft.TCP{Seq: 1000, Flags: wire.SYN, Wnd: 65535}, 0)})
+	}
+	burst := count()
+	for range 40 {
+		s.clock += int64(5 * time.Second)
+		s.shard.mark(Mark{Clock: s.clock})
+	}
+	if after := count(); s.shard.stats.Live != 0 || after > before+before/10 {
+		t.Errorf("%d octets before, %d in the burst, %d after it with %d flows left", before, burst, after, s.shard.stats.Live)
+	}
 }

@@ -46,6 +46,8 @@ type Shard struct {
 	gone   buffers.GoneError  // of the last ReadAt, lent with it
 	hints  [warmFrames]handle // see warmUp; 0: none
 	warmed uint64
+	// trimmed is the clock at the latest look at what could be given back.
+	trimmed int64
 	// pressed says that stream memory is short, as of the latest step.
 	pressed bool
 
@@ -130,6 +132,7 @@ func (s *Shard) mark(m Mark) {
 		s.drain()
 	}
 	s.checkInvariants(m.Last)
+	s.trim()
 	if m.Last || s.stats.Marks%publishEvery == 0 {
 		s.publish()
 	}
