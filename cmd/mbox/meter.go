@@ -255,13 +255,15 @@ func closed(c *mbox.Context) bool {
 }
 
 // reportOf returns what a shard has counted.
-func (m *meter) reportOf(c *mbox.Context, at time.Time) (any, bool) {
+func (m *meter) reportOf(c *mbox.Context, at time.Time) (report any, next again) {
 	p := m.parts.Of(c)
-	r := p.changes(at)
-	if len(r.servers)+len(r.hosts) == 0 {
-		return nil, p.flows > 0
+	if p.flows > 0 {
+		next = nextActive
 	}
-	return r, p.flows > 0
+	if r := p.changes(at); len(r.servers)+len(r.hosts) > 0 {
+		report = r
+	}
+	return report, next
 }
 
 func (p *meterPart) changes(at time.Time) *meterReport {

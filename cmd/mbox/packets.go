@@ -33,13 +33,13 @@ func (s *session) newPacketMeter(sock *mbox.Socket, every time.Duration) (*packe
 		return nil, err
 	}
 	m.visit = func(*mbox.Context) {}
-	m.report = func(c *mbox.Context, at time.Time) (any, bool) {
+	m.report = func(c *mbox.Context, at time.Time) (any, again) {
 		p := m.parts.Of(c)
 		p.last = netip.AddrPort{} // its row may go
 		if all := p.servers.changes(); all != nil {
-			return &meterReport{at: at, servers: all}, true
+			return &meterReport{at: at, servers: all}, nextActive
 		}
-		return nil, false
+		return nil, whenNoted
 	}
 	return m, sock.Handle(mbox.OnPacket, mbox.PreTCP, m.packet)
 }

@@ -46,7 +46,7 @@ input gives the same output, octet for octet, on any number of CPUs.`,
 		}
 		return flagError(err)
 	})
-	root.AddCommand(p.flows(), p.events(), p.streams(), p.web(), p.dump(), p.interfaces(), p.bench(), p.demo())
+	root.AddCommand(p.flows(), p.events(), p.streams(), p.web(), p.top(), p.dump(), p.interfaces(), p.bench(), p.demo())
 	return root
 }
 
@@ -54,10 +54,6 @@ input gives the same output, octet for octet, on any number of CPUs.`,
 func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
-	}
-	switch args[0] {
-	case "top":
-		return fmt.Errorf("%s: %s", args[0], notLive)
 	}
 	text := fmt.Sprintf("unknown command %q", args[0])
 	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {

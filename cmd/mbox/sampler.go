@@ -28,16 +28,24 @@ type sampler struct {
 	parts *mbox.Local[samplerPart]
 
 	// visit looks at a flow, on its shard. report returns what the shard has to
-	// say of the time before at, nil for nothing, and whether there is something
-	// left that has to be looked at in the next interval.
+	// say of the time before at, nil for nothing, and when to look again.
 	visit  func(c *mbox.Context)
-	report func(c *mbox.Context, at time.Time) (report any, more bool)
+	report func(c *mbox.Context, at time.Time) (report any, next again)
 	// take is given the reports, by one goroutine.
 	take func(report any)
 
 	mu      sync.Mutex
 	reports [][]any // by shard, in the order in which they were handed over
 }
+
+// again says when a shard is to look at its flows again.
+type again uint8
+
+const (
+	whenNoted    again = iota // when something happens: there are no flows
+	nextActive                // at the end of the interval that the source has come to
+	nextInterval              // an interval later, even if nothing comes meanwhile
+)
 
 // samplerPart is what a shard keeps.
 type samplerPart struct {
@@ -113,12 +121,15 @@ func (m *sampler) tick(c *mbox.Context) {
 	}
 	p.slot = 0
 	at := time.Unix(0, p.due)
-	report, more := m.report(c, at)
+	report, next := m.report(c, at)
 	if report != nil {
 		m.hand(c, report)
 	}
-	if more {
+	switch next {
+	case nextActive:
 		m.arm(c, p, m.endOf(c.Clock()))
+	case nextInterval:
+		m.arm(c, p, p.due+int64(m.every))
 	}
 }
 

@@ -115,6 +115,7 @@ type webWriter interface {
 
 // runWeb runs web.
 func (p *program) runWeb(ctx context.Context, o *options, w *webOptions, args []string) error {
+	shown := p.wantsDisplay(o, w.format.value)
 	s, err := p.session(o, nil, func(c *mbox.Config) { c.Memory = keeping(c.Memory, 20) })
 	if err != nil {
 		return err
@@ -130,16 +131,51 @@ func (p *program) runWeb(ctx context.Context, o *options, w *webOptions, args []
 		return err
 	}
 	out, failed := s.webWriter(w)
-	b.second = out.second
+	var d *display
+	if shown {
+		d = p.openDisplay(ctx)
+	}
+	if d == nil {
+		b.second = out.second
+	} else {
+		defer d.close(nil)
+		v := newWebView(b, w, d.over)
+		column := v.sortColumn(measureOf(w.sort.value))
+		ctx = d.start(v, column, column)
+	}
+	defer b.run()()
 	s.atEnd(func(err error) error {
-		return errors.Join(b.conclude(meter), failed(), func() error {
-			if err == nil || b.seconds > 0 {
-				out.summary(b)
-			}
-			return failed()
-		}())
+		left := b.conclude(meter)
+		d.close(err)
+		if err == nil || b.seconds > 0 {
+			out.summary(b)
+		}
+		return errors.Join(left, failed())
 	})
 	return s.play(ctx)
+}
+
+// run ends the seconds of a live source by the clock, until the returned function
+// is called: a little late, so that what shards have counted has come.
+func (b *board) run() (stop func()) {
+	if !b.live {
+		return func() {}
+	}
+	over, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			now := time.Now()
+			next := now.Truncate(b.every).Add(b.every)
+			select {
+			case <-over:
+				return
+			case <-time.After(next.Sub(now) + b.every/4):
+				b.tick(next)
+			}
+		}
+	}()
+	return func() { close(over); <-done }
 }
 
 // conclude gives the board what is left to report when the run is over.

@@ -41,9 +41,9 @@ func (w *webJSON) object(b *board, total bool, from time.Time, took time.Duratio
 	o = strconv.AppendBool(append(o, `,"total":`...), total)
 	o = quote(append(o, `,"mode":`...), w.mode)
 	o = w.values(o, &b.all, total)
-	o = ranks(w, o, "servers", "server", &b.servers, total)
+	o = rowsJSON(w, o, "servers", "server", &b.servers, total)
 	if w.mode == modeStream {
-		o = ranks(w, o, "hosts", "host", &b.hosts, total)
+		o = rowsJSON(w, o, "hosts", "host", &b.hosts, total)
 	}
 	o = append(o, "}\n"...)
 	w.b = o
@@ -52,8 +52,8 @@ func (w *webJSON) object(b *board, total bool, from time.Time, took time.Duratio
 	}
 }
 
-// ranks appends the first rows of a ranking, and how much the others have.
-func ranks[K comparable](w *webJSON, o []byte, name, key string, k *ranking[K], total bool) []byte {
+// rowsJSON appends the first rows of a ranking, and how much the others have.
+func rowsJSON[K comparable](w *webJSON, o []byte, name, key string, k *ranking[K], total bool) []byte {
 	order := bySecond(w.sort)
 	if total {
 		order = byTotal(w.sort)

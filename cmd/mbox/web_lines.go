@@ -80,6 +80,8 @@ func measuresOf(mode string) (all []*measure) {
 // countText returns a number, short from a hundred thousand on.
 func countText(v float64) string {
 	switch {
+	case v > 0 && v < 0.1:
+		return "<0.1"
 	case v < 10 && v != float64(int64(v)):
 		return strconv.FormatFloat(v, 'f', 1, 64)
 	case v < 1e5:
