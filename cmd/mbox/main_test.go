@@ -99,7 +99,7 @@ func TestUsage(t *testing.T) {
 		{"-i eth0", "mbox: unknown flag -i: " + notLive},
 		{"flows -r DEMO --metrics everywhere", "must be a port, or an address and a port"},
 		{"flows -r DEMO --metrics 127.0.0.1:99999", "must be a port, or an address and a port"},
-		{"web", "mbox: nothing to read: -r FILE names a capture, - is standard input"},
+		{"web", "mbox: nothing to read: -r FILE names a capture, - is standard input; -i IFACE an interface"},
 		{"web -r DEMO tcp[13]=2", "mbox: bind: a stream socket's scope"},
 		{"web -r DEMO --rows -1", "mbox: web: --rows must not be negative"},
 		{"web -r DEMO --mode slow", "must be one of packet, flow, stream"},

@@ -172,5 +172,5 @@ func (s *session) isLive() bool {
 			return true
 		}
 	}
-	return false
+	return len(s.opt.live.interfaces) > 0 // which are not open yet
 }

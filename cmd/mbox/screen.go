@@ -44,6 +44,9 @@ type display struct {
 	closed bool
 }
 
+// terminal is what a view opens again when a program that was stopped goes on.
+const terminal = "/dev/tty"
+
 // wantsDisplay reports whether records are to be shown on a screen: on a
 // terminal, unless another form or a file was asked for. If so, standard error
 // can be held back from now on.

@@ -33,6 +33,7 @@ type session struct {
 	out      io.Writer     // where records go
 	file     *outfile.File // that is in out; nil: it is standard output
 	ends     []func(error) error
+	terminal string    // that a view is shown on; "": none
 	folders  []string  // that files will be written to, besides those of flags
 	made     []string  // of these, those that were made for it
 	progress *progress // nil until the run begins

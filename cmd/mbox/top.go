@@ -33,14 +33,15 @@ func (p *program) top() *cobra.Command {
 		sort:   choice{kind: "COLUMN", value: "bytes", of: flowColumnNames()},
 	}
 	cmd := &cobra.Command{
-		Use:   "top -r FILE [flags] [filter expression]",
+		Use:   "top {-i IFACE | -r FILE} [flags] [filter expression]",
 		Short: "All flows, with both TCP states",
 		Long: `Show the flows that there are, with the TCP states of both ends, what each side
 has sent and how much of it in the latest second. On a terminal it is a live
 view. Elsewhere it is a table of the first --rows flows: of a capture one when it
 has been read, of the flows that live at its end, or with --every DUR one each
 DUR of packet time.`,
-		Example: `  mbox top -r trace.pcap
+		Example: `  mbox top -i eth0
+  mbox top -r trace.pcap
   mbox top -r trace.pcap --sort packets net 10.0.0.0/8
   mbox top -r trace.pcap --every 10s --format jsonl`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -345,6 +346,7 @@ func (p *program) runTop(ctx context.Context, o *options, w *topOptions, args []
 		b.printed = out.print
 	} else {
 		defer d.close(nil)
+		s.terminal = terminal
 		want.rows = topRowsMax
 		ctx = d.start(&topView{rolls: b, every: every, over: d.over}, slices.Index(flowColumnNames(), w.sort.value))
 	}

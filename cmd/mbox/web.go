@@ -44,7 +44,7 @@ func (p *program) web() *cobra.Command {
 		every:  interval(time.Second),
 	}
 	cmd := &cobra.Command{
-		Use:   "web -r FILE [flags] [filter expression]",
+		Use:   "web {-i IFACE | -r FILE} [flags] [filter expression]",
 		Short: "Web servers by the second: connections, traffic, loss, hosts",
 		Long: `Watch web servers: connections that are open, new and closed, packets and
 payload, retransmissions, octets missed, handshake times, by server and by the
@@ -55,7 +55,8 @@ live view, elsewhere a line a second and a summary. Ports 80, 443, 8000, 8080 an
   --mode packet   each packet by itself, no connections
   --mode flow     TCP's state, no payload
   --mode stream   what clients say too, until they have named a host`,
-		Example: `  mbox web -r trace.pcap
+		Example: `  mbox web -i eth0
+  mbox web -r trace.pcap
   mbox web -r trace.pcap --mode flow tcp port 3128
   mbox web -r trace.pcap --format jsonl | jq -r '[.t, .open] | @tsv'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -139,6 +140,7 @@ func (p *program) runWeb(ctx context.Context, o *options, w *webOptions, args []
 		b.second = out.second
 	} else {
 		defer d.close(nil)
+		s.terminal = terminal
 		v := newWebView(b, w, d.over)
 		column := v.sortColumn(measureOf(w.sort.value))
 		ctx = d.start(v, column, column)

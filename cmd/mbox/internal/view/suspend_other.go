@@ -3,4 +3,4 @@
 package view
 
 // suspend does nothing where programs are not stopped by their terminal.
-func (v *View) suspend() {}
+func (v *View) suspend() bool { return true }

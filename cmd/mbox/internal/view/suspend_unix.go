@@ -13,10 +13,11 @@ import (
 // does, as nobody could continue the program, the view goes on.
 const stopWait = 250 * time.Millisecond
 
-// suspend gives the terminal back and stops the program until it is continued.
-func (v *View) suspend() {
+// suspend gives the terminal back and stops the program until it is continued. It
+// reports whether there is a terminal then.
+func (v *View) suspend() bool {
 	if v.screen.Suspend() != nil {
-		return
+		return true // it goes on as it is
 	}
 	continued := make(chan os.Signal, 1)
 	signal.Notify(continued, syscall.SIGCONT)
@@ -26,6 +27,9 @@ func (v *View) suspend() {
 	case <-continued:
 	case <-time.After(stopWait):
 	}
-	_ = v.screen.Resume() // without a terminal the next event is its end
+	if v.screen.Resume() != nil {
+		return false
+	}
 	v.screen.Sync()
+	return true
 }

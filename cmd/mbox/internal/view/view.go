@@ -134,7 +134,7 @@ func (v *View) handle(e tcell.Event) (quit bool) {
 		case e.Key() == tcell.KeyCtrlC:
 			return true
 		case e.Key() == tcell.KeyCtrlZ:
-			v.suspend()
+			return !v.suspend()
 		case e.Key() == tcell.KeyCtrlL:
 			v.screen.Sync()
 		case v.typing:
