@@ -77,10 +77,7 @@ func (s *session) newMeter(sock *mbox.Socket, every time.Duration, named bool) (
 
 func (m *meter) begin(c *mbox.Context) {
 	p := m.parts.Of(c)
-	v := new(visit)
-	if n := len(p.spare); n > 0 {
-		v, p.spare = p.spare[n-1], p.spare[:n-1]
-	}
+	v := p.visit()
 	*v = visit{server: p.servers.of(c.Flow().Server()), finder: v.finder, opened: c.Conn() == nil}
 	if v.opened { // datagrams go to and fro from the beginning
 		p.servers.at(v.server)[cOpened]++
@@ -97,6 +94,23 @@ func (m *meter) begin(c *mbox.Context) {
 	p.flows++
 	p.clock = m.sampler.parts.Of(c)
 	m.note(c)
+}
+
+// visitsAtOnce is how many visits are made at a time.
+const visitsAtOnce = 128
+
+// visit returns one to be used.
+func (p *meterPart) visit() *visit {
+	if len(p.spare) == 0 {
+		more := make([]visit, visitsAtOnce)
+		for i := range more {
+			p.spare = append(p.spare, &more[i])
+		}
+	}
+	n := len(p.spare) - 1
+	v := p.spare[n]
+	p.spare = p.spare[:n]
+	return v
 }
 
 func (m *meter) establish(c *mbox.Context) {

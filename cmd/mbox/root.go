@@ -30,6 +30,8 @@ input gives the same output, octet for octet, on any number of CPUs.`,
   zcat t.pcap.gz | mbox flows -r - --format jsonl | jq .server
   mbox events -r trace.pcap --on rexmit,anomaly
   mbox streams -r trace.pcap -d out            every stream to a file
+  mbox web -r trace.pcap                       web servers by the second; live with -i
+  mbox top -r trace.pcap                       all flows with both TCP states
   mbox dump -r trace.pcap host 10.1.0.11       connections as transcripts`,
 		Version:       buildVersion(),
 		SilenceErrors: true,

@@ -8,6 +8,7 @@ type tallies[K comparable] struct {
 	dirty []uint32
 	spare []uint32
 	limit int
+	last  uint32 // row that was asked for last; 0: look the key up
 }
 
 // tallyRow is what was counted of one key since the latest report.
@@ -30,9 +31,13 @@ func newTallies[K comparable](limit int) tallies[K] {
 
 // of returns the row of a key, for a flow to count in until done.
 func (t *tallies[K]) of(key K) uint32 {
-	i, ok := t.index[key]
-	if !ok {
-		i = t.new(key)
+	i := t.last
+	if i == 0 || t.rows[i].key != key { // in a row, connections are often to one server
+		var ok bool
+		if i, ok = t.index[key]; !ok {
+			i = t.new(key)
+		}
+		t.last = i
 	}
 	t.rows[i].users++
 	return i
@@ -62,10 +67,11 @@ func (t *tallies[K]) new(key K) uint32 {
 
 // reclaim takes away the rows that no flow counts in and that have been reported.
 func (t *tallies[K]) reclaim() {
+	t.last = 0
 	for i := 1; i < len(t.rows); i++ {
 		if r := &t.rows[i]; r.used && r.users == 0 && !r.dirty {
 			delete(t.index, r.key)
-			r.used = false
+			*r = tallyRow[K]{}
 			t.spare = append(t.spare, uint32(i))
 		}
 	}

@@ -1,14 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/mbox-stack/mbox/internal/netns"
+	"github.com/mbox-stack/mbox/internal/traffic"
 )
 
 // webObject is a line of "web --format jsonl", as far as it is looked at.
@@ -119,4 +125,83 @@ func TestTopLive(t *testing.T) {
 	if text := c.stdout.String(); !strings.Contains(text, `"client_state":"ESTABLISHED","server_state":"ESTABLISHED"`) || !strings.Contains(text, `"payload_bytes":5`) {
 		t.Errorf("printed\n%s", text)
 	}
+}
+
+// BenchmarkWeb has web watch connections on one end of a cable, at the rate at
+// which one sender fills the other, and reports what the process took of the CPU
+// for a packet, outside the kernel and in it, and what was dropped.
+func BenchmarkWeb(b *testing.B) {
+	stream, err := traffic.NewConnections(traffic.Staggered(1, 1000, 100, 1400))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var frames [][]byte
+	for _, f := range traffic.All(stream) {
+		frames = append(frames, bytes.Clone(f))
+	}
+	for _, mode := range []string{modePacket, modeFlow, modeStream} {
+		b.Run(mode, func(b *testing.B) {
+			client, server := netns.PairForTest(b, netns.Cable{})
+			sender, err := netns.NewSender(client, "c0")
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer sender.Close()
+			cmd := asProcess("web", "-i", "s0", "--mode", mode, "--format", "jsonl", "--shards", "1", "--stats")
+			var stdout, stderr lines
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			if err := server.Start(cmd); err != nil {
+				b.Fatal(err)
+			}
+			stderr.until("mbox: privileges left")
+			for i := 0; b.Loop(); i++ {
+				if err := sender.Send(frames[i%len(frames)]); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := errors.Join(cmd.Process.Signal(os.Interrupt), cmd.Wait()); err != nil {
+				b.Fatal(err, stderr.String())
+			}
+			received := stderr.number("packets handed to shards")
+			b.ReportMetric(float64(cmd.ProcessState.UserTime().Nanoseconds())/received, "user-ns/packet")
+			b.ReportMetric(float64(cmd.ProcessState.SystemTime().Nanoseconds())/received, "system-ns/packet")
+			b.ReportMetric(stderr.number("dropped: ring was full")+stderr.number("mailbox-full"), "dropped")
+			b.ReportMetric(received/b.Elapsed().Seconds(), "packets/s")
+		})
+	}
+}
+
+// lines is output that a benchmark reads while it comes.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+// String returns what has come.
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// until waits for a text.
+func (l *lines) until(text string) {
+	for !strings.Contains(l.String(), text) {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// number returns the number behind a name, 0 if it is not there.
+func (l *lines) number(name string) (n float64) {
+	if _, rest, ok := strings.Cut(l.String(), name); ok {
+		fmt.Sscan(rest, &n)
+	}
+	return n
 }
