@@ -15,7 +15,7 @@ type board struct {
 	every time.Duration
 	live  bool // seconds end by the clock (tick), not by reports
 	// second is called with the counts of a second that is over, under the lock.
-	second func(b *board)
+	second func(b *board) error
 
 	mu      sync.Mutex
 	at      time.Time // end of the second under way
@@ -24,6 +24,7 @@ type board struct {
 	servers ranking[netip.AddrPort]
 	hosts   ranking[string]
 	seconds uint64 // that something happened in
+	err     error  // of second, the first one
 }
 
 // ranked is what is shown of one server or host, or of all.
@@ -50,7 +51,7 @@ type ranking[K comparable] struct {
 const rankedMax = 1 << 15
 
 func newBoard(every time.Duration) *board {
-	return &board{every: every, second: func(*board) {}, all: ranked{name: "all"},
+	return &board{every: every, second: func(*board) error { return nil }, all: ranked{name: "all"},
 		servers: newRanking(netip.AddrPort.String), hosts: newRanking(func(s string) string { return s })}
 }
 
@@ -59,11 +60,11 @@ func newRanking[K comparable](name func(K) string) ranking[K] {
 }
 
 // take adds a shard's report. Those of a capture come in the order of time.
-func (b *board) take(report *meterReport) {
+func (b *board) take(report *meterReport) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(report.servers) == 0 && len(report.hosts) == 0 {
-		return
+		return nil
 	}
 	if !b.live && report.at.After(b.at) {
 		b.finish()
@@ -74,6 +75,7 @@ func (b *board) take(report *meterReport) {
 	}
 	b.servers.take(report.servers)
 	b.hosts.take(report.hosts)
+	return b.err
 }
 
 // end ends the second under way.
@@ -85,11 +87,12 @@ func (b *board) end() {
 
 // tick ends the second under way at a time of the clock, whether something
 // happened or not.
-func (b *board) tick(at time.Time) {
+func (b *board) tick(at time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.at = at
 	b.close()
+	return b.err
 }
 
 // finish ends the second under way, if something happened in it.
@@ -107,7 +110,9 @@ func (b *board) close() {
 	b.all.close()
 	b.servers.close()
 	b.hosts.close()
-	b.second(b)
+	if err := b.second(b); b.err == nil {
+		b.err = err
+	}
 }
 
 func (r *ranked) close() {

@@ -263,7 +263,7 @@ func (g *gone) Write(b []byte) (int, error) {
 // TestReaderGone: nobody is told that the reader of the output has gone.
 func TestReaderGone(t *testing.T) {
 	demo := writeCapture(t, traffic.NewDemo())
-	for _, args := range []string{"flows", "flows --format csv", "flows --format jsonl", "events --on all", "dump"} {
+	for _, args := range []string{"flows", "flows --format csv", "flows --format jsonl", "events --on all", "dump", "web", "web --format jsonl", "top", "top --every 1m"} {
 		for left := range 2 {
 			var stderr bytes.Buffer
 			if status := run(append(strings.Fields(args), "-r", demo), &gone{left}, &stderr); status != statusOK || stderr.Len() > 0 {

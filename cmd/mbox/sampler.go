@@ -31,8 +31,8 @@ type sampler struct {
 	// say of the time before at, nil for nothing, and when to look again.
 	visit  func(c *mbox.Context)
 	report func(c *mbox.Context, at time.Time) (report any, next again)
-	// take is given the reports, by one goroutine.
-	take func(report any)
+	// take is given the reports, by one goroutine. Its error ends the run.
+	take func(report any) error
 
 	mu      sync.Mutex
 	reports [][]any // by shard, in the order in which they were handed over
@@ -160,7 +160,9 @@ func (m *sampler) Write(shards []byte) (int, error) {
 		report := m.reports[shard][0]
 		m.reports[shard] = m.reports[shard][1:]
 		m.mu.Unlock()
-		m.take(report)
+		if err := m.take(report); err != nil {
+			return 0, err
+		}
 	}
 	return len(shards), nil
 }

@@ -41,8 +41,6 @@ func TestTalliesAreBounded(t *testing.T) {
 // open connections stay, and the sums stay what they were.
 func TestBoardIsBounded(t *testing.T) {
 	b := newBoard(time.Second)
-	seconds := 0
-	b.second = func(*board) { seconds++ }
 	const more = 1000
 	for i := range rankedMax + more {
 		one := change[string]{key: string(rune('a'+i%26)) + time.Duration(i).String()}

@@ -270,16 +270,17 @@ func (p *watcherPart) take(at time.Time, want *wanted) *roll {
 // before, only older.
 type rolls struct {
 	want    *wanted
-	printed func(*roll)
+	printed func(*roll) error
 
 	mu     sync.Mutex
 	at     time.Time     // under way
 	shards map[int]*roll // the latest of each shard
 	last   roll          // of all, of the time that is over
+	err    error         // of printed, the first one
 }
 
 // add takes a shard's roll.
-func (b *rolls) add(r *roll) {
+func (b *rolls) add(r *roll) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r.at.After(b.at) {
@@ -287,6 +288,7 @@ func (b *rolls) add(r *roll) {
 		b.at = r.at
 	}
 	b.shards[r.shard] = r
+	return b.err
 }
 
 // finish ends the time under way.
@@ -310,7 +312,9 @@ func (b *rolls) finish() {
 	k := b.want.get()
 	all.cut(k.order, k.rows)
 	b.last = all
-	b.printed(&b.last)
+	if err := b.printed(&b.last); b.err == nil {
+		b.err = err
+	}
 }
 
 // runTop runs top.
@@ -321,7 +325,7 @@ func (p *program) runTop(ctx context.Context, o *options, w *topOptions, args []
 		return err
 	}
 	want := &wanted{column: flowColumnOf(w.sort.value), rows: w.rows}
-	b := &rolls{want: want, printed: func(*roll) {}, shards: map[int]*roll{}}
+	b := &rolls{want: want, printed: func(*roll) error { return nil }, shards: map[int]*roll{}}
 	every := time.Duration(w.every)
 	if every == 0 {
 		if every = time.Second; !shown && !s.isLive() {
@@ -336,7 +340,7 @@ func (p *program) runTop(ctx context.Context, o *options, w *topOptions, args []
 	if err != nil {
 		return err
 	}
-	m.take = func(r any) { b.add(r.(*roll)) }
+	m.take = func(r any) error { return b.add(r.(*roll)) }
 	out := &topWriter{to: s.out, json: w.format.value == "jsonl", every: every}
 	var d *display
 	if shown {
@@ -356,12 +360,12 @@ func (p *program) runTop(ctx context.Context, o *options, w *topOptions, args []
 		if d != nil && b.last.count > 0 {
 			want.rows = w.rows
 			b.last.cut(want.column.order(false), w.rows)
-			out.print(&b.last)
+			_ = out.print(&b.last) // out keeps the error
 		}
 		if failed == nil && !out.some && !out.json {
 			out.write([]byte("no flows at the end of the capture\n"))
 		}
-		return errors.Join(err, out.err)
+		return errors.Join(err, unless(failed, out.err))
 	})
 	return s.play(ctx)
 }
@@ -379,7 +383,7 @@ func (b *rolls) conclude(m *watcher) error {
 		}
 	})
 	for _, r := range rest {
-		b.add(r)
+		_ = b.add(r) // who prints keeps the error
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -155,7 +155,7 @@ type topWriter struct {
 }
 
 // print prints a roll.
-func (w *topWriter) print(r *roll) {
+func (w *topWriter) print(r *roll) error {
 	var b []byte
 	if w.json {
 		for i := range r.first {
@@ -165,6 +165,7 @@ func (w *topWriter) print(r *roll) {
 		b = w.table(r)
 	}
 	w.write(b)
+	return w.err
 }
 
 func (w *topWriter) write(b []byte) {

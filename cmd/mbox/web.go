@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -110,17 +111,25 @@ type webMeter interface {
 
 // webWriter is what writes for web.
 type webWriter interface {
-	second(*board)
+	second(*board) error
 	summary(*board)
 }
 
 // runWeb runs web.
 func (p *program) runWeb(ctx context.Context, o *options, w *webOptions, args []string) error {
 	shown := p.wantsDisplay(o, w.format.value)
-	s, err := p.session(o, nil, func(c *mbox.Config) { c.Memory = keeping(c.Memory, 20) })
+	s, err := p.session(o, nil, w.adjust)
 	if err != nil {
 		return err
 	}
+	return s.playWeb(ctx, w, args, shown)
+}
+
+// adjust leaves room for what is kept with flows.
+func (w *webOptions) adjust(c *mbox.Config) { c.Memory = keeping(c.Memory, 20) }
+
+// playWeb plays a session as web does, shown on a screen or not.
+func (s *session) playWeb(ctx context.Context, w *webOptions, args []string, shown bool) error {
 	scope := strings.Join(args, " ")
 	if strings.TrimSpace(scope) == "" {
 		scope = webPorts
@@ -134,7 +143,7 @@ func (p *program) runWeb(ctx context.Context, o *options, w *webOptions, args []
 	out, failed := s.webWriter(w)
 	var d *display
 	if shown {
-		d = p.openDisplay(ctx)
+		d = s.openDisplay(ctx)
 	}
 	if d == nil {
 		b.second = out.second
@@ -145,21 +154,34 @@ func (p *program) runWeb(ctx context.Context, o *options, w *webOptions, args []
 		column := v.sortColumn(measureOf(w.sort.value))
 		ctx = d.start(v, column, column)
 	}
-	defer b.run()()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := func() {}
+	s.atStart(func() { stop = b.run(cancel) })
 	s.atEnd(func(err error) error {
+		stop()
 		left := b.conclude(meter)
 		d.close(err)
-		if err == nil || b.seconds > 0 {
+		if (err == nil || b.seconds > 0) && failed() == nil {
 			out.summary(b)
 		}
-		return errors.Join(left, failed())
+		return errors.Join(left, unless(err, failed()))
 	})
 	return s.play(ctx)
 }
 
+// unless returns err, unless it is known already.
+func unless(known, err error) error {
+	if err != nil && errors.Is(known, err) {
+		return nil
+	}
+	return err
+}
+
 // run ends the seconds of a live source by the clock, until the returned function
-// is called: a little late, so that what shards have counted has come.
-func (b *board) run() (stop func()) {
+// is called: a little late, so that what shards have counted has come. It cancels
+// the run where a second cannot be written.
+func (b *board) run(cancel func()) (stop func()) {
 	if !b.live {
 		return func() {}
 	}
@@ -173,11 +195,14 @@ func (b *board) run() (stop func()) {
 			case <-over:
 				return
 			case <-time.After(next.Sub(now) + b.every/4):
-				b.tick(next)
+				if b.tick(next) != nil {
+					cancel()
+					return
+				}
 			}
 		}
 	}()
-	return func() { close(over); <-done }
+	return sync.OnceFunc(func() { close(over); <-done })
 }
 
 // conclude gives the board what is left to report when the run is over.
@@ -185,7 +210,7 @@ func (b *board) conclude(m webMeter) error {
 	rest, err := m.rest()
 	slices.SortStableFunc(rest, func(x, y *meterReport) int { return x.at.Compare(y.at) })
 	for _, r := range rest {
-		b.take(r)
+		_ = b.take(r) // who writes keeps the error
 	}
 	b.end()
 	return err
@@ -201,7 +226,7 @@ func (s *session) webMeter(w *webOptions, scope string, b *board) (webMeter, err
 	if err := sock.Bind(scope); err != nil {
 		return nil, fmt.Errorf("%w (--filter looks at packets)", err)
 	}
-	take := func(report any) { b.take(report.(*meterReport)) }
+	take := func(report any) error { return b.take(report.(*meterReport)) }
 	if kind == mbox.Raw {
 		m, err := s.newPacketMeter(sock, b.every)
 		if err == nil {

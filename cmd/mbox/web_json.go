@@ -17,8 +17,9 @@ type webJSON struct {
 }
 
 // second writes the object of a second.
-func (w *webJSON) second(b *board) {
+func (w *webJSON) second(b *board) error {
 	w.object(b, false, b.at.Add(-b.every), b.every)
+	return w.err
 }
 
 // summary writes that of the whole time.

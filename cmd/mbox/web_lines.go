@@ -117,7 +117,7 @@ type webLines struct {
 const columnWidth = 9
 
 // second writes the line of a second.
-func (w *webLines) second(b *board) {
+func (w *webLines) second(b *board) error {
 	var line strings.Builder
 	ms := measuresOf(w.mode)
 	if !w.some {
@@ -137,6 +137,7 @@ func (w *webLines) second(b *board) {
 	}
 	line.WriteString("\n")
 	w.write(line.String())
+	return w.err
 }
 
 // busiest returns the server, or where names are known the host, that carried
