@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,7 +39,9 @@ type simulated struct {
 	tcell.SimulationScreen
 	t     *testing.T
 	ready chan struct{}
-	finis int
+
+	mu    sync.Mutex
+	shown string // lines, with one space for many
 }
 
 // Init implements tcell.Screen.
@@ -49,13 +52,24 @@ func (s *simulated) Init() error {
 	return err
 }
 
-// Fini implements tcell.Screen.
-func (s *simulated) Fini() {
-	s.finis++
-	s.SimulationScreen.Fini()
+// Show implements tcell.Screen. What is shown is kept, as the screen's own cells
+// may be read by nobody else meanwhile.
+func (s *simulated) Show() {
+	s.SimulationScreen.Show()
+	text := s.lines()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shown = text
 }
 
+// text returns what is shown.
 func (s *simulated) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shown
+}
+
+func (s *simulated) lines() string {
 	cells, width, height := s.GetContents()
 	var b strings.Builder
 	for y := range height {

@@ -87,6 +87,7 @@ type roll struct {
 	at    time.Time
 	shard int
 	first []sight // the first in the order asked for
+	full  bool    // first has been cut
 	count int     // flows in all
 	sum   [4]uint64
 }
@@ -203,7 +204,8 @@ func (m *watcher) look(c *mbox.Context) {
 }
 
 // add adds a flow to a roll. Where the roll is twice as long as it need be, the
-// last in the order go.
+// last in the order go, and from then on flows that come behind those that are
+// left are only counted.
 func (r *roll) add(s *sight, k *ranks) {
 	if k.filter != "" && !strings.Contains(strings.ToLower(s.text()), k.filter) {
 		return
@@ -212,18 +214,25 @@ func (r *roll) add(s *sight, k *ranks) {
 	for i, n := range [...]uint64{s.packets[0] + s.packets[1], s.octets[0] + s.octets[1], s.rate[0], s.rate[1]} {
 		r.sum[i] += n
 	}
+	if r.full && k.compare(s, &r.first[k.rows-1]) > 0 {
+		return
+	}
 	r.first = append(r.first, *s)
 	if len(r.first) >= 2*k.rows {
-		r.cut(k.order, k.rows)
+		r.cut(k)
+		r.full = true
 	}
 }
 
+// compare orders flows, those that are alike by their numbers.
+func (k *ranks) compare(a, b *sight) int {
+	return cmp.Or(k.order(a, b), cmp.Compare(a.flow.ID, b.flow.ID))
+}
+
 // cut sorts a roll and leaves the first rows of it.
-func (r *roll) cut(order func(a, b *sight) int, rows int) {
-	slices.SortFunc(r.first, func(a, b sight) int {
-		return cmp.Or(order(&a, &b), cmp.Compare(a.flow.ID, b.flow.ID))
-	})
-	r.first = r.first[:min(len(r.first), rows)]
+func (r *roll) cut(k *ranks) {
+	slices.SortFunc(r.first, func(a, b sight) int { return k.compare(&a, &b) })
+	r.first = r.first[:min(len(r.first), k.rows)]
 }
 
 // text is what a filter looks for a match in.
@@ -261,7 +270,7 @@ func (p *watcherPart) take(at time.Time, want *wanted) *roll {
 	r := p.now
 	r.at = at
 	p.rank = want.get()
-	r.cut(p.rank.order, p.rank.rows)
+	r.cut(&p.rank)
 	p.now = roll{}
 	return &r
 }
@@ -310,7 +319,7 @@ func (b *rolls) finish() {
 		}
 	}
 	k := b.want.get()
-	all.cut(k.order, k.rows)
+	all.cut(&k)
 	b.last = all
 	if err := b.printed(&b.last); b.err == nil {
 		b.err = err
@@ -359,7 +368,8 @@ func (p *program) runTop(ctx context.Context, o *options, w *topOptions, args []
 		d.close(failed)
 		if d != nil && b.last.count > 0 {
 			want.rows = w.rows
-			b.last.cut(want.column.order(false), w.rows)
+			k := want.get()
+			b.last.cut(&k)
 			_ = out.print(&b.last) // out keeps the error
 		}
 		if failed == nil && !out.some && !out.json {

@@ -99,7 +99,7 @@ func (v *topView) Page(q view.Query) view.Page {
 	k := v.want.get()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.last.cut(k.order, topRowsMax)
+	v.last.cut(&k)
 	p := view.Page{Title: "mbox top", Status: v.over.status(v.last.at)}
 	for i := range flowColumns {
 		c := &flowColumns[i]

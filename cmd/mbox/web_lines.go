@@ -105,12 +105,13 @@ func percentText(v float64) string {
 
 // webLines writes a line a second, and a summary.
 type webLines struct {
-	to   io.Writer
-	mode string
-	rows int
-	sort *measure
-	some bool // a line has been written
-	err  error
+	to    io.Writer
+	mode  string
+	rows  int
+	sort  *measure
+	some  bool   // a line has been written
+	clock string // layout of times
+	err   error
 }
 
 // columnWidth is that of a column of numbers.
@@ -122,13 +123,16 @@ func (w *webLines) second(b *board) error {
 	ms := measuresOf(w.mode)
 	if !w.some {
 		w.some = true
-		line.WriteString("TIME    ")
+		if w.clock = "15:04:05"; b.every%time.Second != 0 {
+			w.clock = "15:04:05.000"
+		}
+		fmt.Fprintf(&line, "%-*s", len(w.clock), "TIME")
 		for _, m := range ms {
 			fmt.Fprintf(&line, " %*s", columnWidth, m.title(true))
 		}
 		line.WriteString("  BUSIEST\n")
 	}
-	line.WriteString(b.at.Add(-b.every).UTC().Format("15:04:05"))
+	line.WriteString(b.at.Add(-b.every).UTC().Format(w.clock))
 	for _, m := range ms {
 		fmt.Fprintf(&line, " %*s", columnWidth, m.text(m.of(&b.all, true, b.every)))
 	}

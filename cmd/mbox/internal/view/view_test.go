@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -214,7 +215,7 @@ func (f *fixed) Page(Query) Page  { return f.page }
 // TestRun: keys come from the screen, what is shown changes by itself unless
 // paused, and the end of the context ends the view.
 func TestRun(t *testing.T) {
-	screen := tcell.NewSimulationScreen("UTF-8")
+	screen := &kept{SimulationScreen: tcell.NewSimulationScreen("UTF-8")}
 	if err := screen.Init(); err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +223,7 @@ func TestRun(t *testing.T) {
 	go func() { New(screen, &squares{}).Run(context.Background()); close(done) }()
 	until := func(text string) {
 		t.Helper()
-		for strings.Index(strings.Join(shows(screen), "\n"), text) < 0 { // the test's own time limit ends it
+		for !strings.Contains(screen.text(), text) { // the test's own time limit ends it
 			time.Sleep(time.Millisecond)
 		}
 	}
@@ -232,13 +233,35 @@ func TestRun(t *testing.T) {
 	screen.InjectKey(tcell.KeyRune, 'q', 0)
 	<-done
 
-	screen = tcell.NewSimulationScreen("UTF-8")
+	screen = &kept{SimulationScreen: tcell.NewSimulationScreen("UTF-8")}
 	if err := screen.Init(); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	New(screen, &squares{}).Run(ctx)
+}
+
+// kept is a screen that can be looked at while it is drawn.
+type kept struct {
+	tcell.SimulationScreen
+	mu    sync.Mutex
+	shown string
+}
+
+// Show implements tcell.Screen.
+func (k *kept) Show() {
+	k.SimulationScreen.Show()
+	text := strings.Join(shows(k.SimulationScreen), "\n")
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.shown = text
+}
+
+func (k *kept) text() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.shown
 }
 
 // broken is a model that panics.
