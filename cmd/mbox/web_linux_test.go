@@ -131,14 +131,6 @@ func TestTopLive(t *testing.T) {
 // which one sender fills the other, and reports what the process took of the CPU
 // for a packet, outside the kernel and in it, and what was dropped.
 func BenchmarkWeb(b *testing.B) {
-	stream, err := traffic.NewConnections(traffic.Staggered(1, 1000, 100, 1400))
-	if err != nil {
-		b.Fatal(err)
-	}
-	var frames [][]byte
-	for _, f := range traffic.All(stream) {
-		frames = append(frames, bytes.Clone(f))
-	}
 	for _, mode := range []string{modePacket, modeFlow, modeStream} {
 		b.Run(mode, func(b *testing.B) {
 			client, server := netns.PairForTest(b, netns.Cable{})
@@ -154,8 +146,16 @@ func BenchmarkWeb(b *testing.B) {
 				b.Fatal(err)
 			}
 			stderr.until("mbox: privileges left")
-			for i := 0; b.Loop(); i++ {
-				if err := sender.Send(frames[i%len(frames)]); err != nil {
+			var stream *traffic.Connections // none comes twice
+			var frame []byte
+			for more := false; b.Loop(); {
+				if frame, _, more = next(stream, frame); !more {
+					if stream, err = traffic.NewConnections(traffic.Staggered(uint64(b.N), 1<<20, 1000, 512)); err != nil {
+						b.Fatal(err)
+					}
+					frame, _, _ = next(stream, frame)
+				}
+				if err := sender.Send(frame); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -169,6 +169,14 @@ func BenchmarkWeb(b *testing.B) {
 			b.ReportMetric(received/b.Elapsed().Seconds(), "packets/s")
 		})
 	}
+}
+
+// next returns the next frame of a stream; nil is one that has ended.
+func next(s *traffic.Connections, frame []byte) ([]byte, int64, bool) {
+	if s == nil {
+		return frame, 0, false
+	}
+	return s.Next(frame[:0])
 }
 
 // lines is output that a benchmark reads while it comes.
