@@ -146,7 +146,7 @@ func (s *session) confine() error {
 		return nil
 	}
 	w := privilege.Wish{User: s.opt.live.user, Folders: s.folders, Made: s.made}
-	for _, path := range []string{s.opt.write, s.opt.to.path} {
+	for _, path := range []string{s.opt.write, s.opt.to.path, s.terminal} {
 		if path != "" && path != "-" {
 			w.Writes(path)
 		}

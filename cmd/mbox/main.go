@@ -16,6 +16,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/gdamore/tcell/v2"
 )
 
 // The exit statuses.
@@ -60,7 +62,8 @@ type program struct {
 	stdout, stderr io.Writer
 	// confined says that a live capture gives up the privileges that it does not
 	// need, which the process never gets back.
-	confined bool
+	confined  bool
+	newScreen func() (tcell.Screen, error) // of tests; nil: the terminal's
 }
 
 // failure is an error that is nobody's wrong usage: of the input, or of what

@@ -81,8 +81,7 @@ func writeFile(t *testing.T, name, text string) string {
 // TestUsage: what is wrong about a command line is said in one line, with
 // status 2, and nothing is printed.
 func TestUsage(t *testing.T) {
-	demo := writeCapture(t, traffic.NewDemo())
-	for _, c := range []struct{ args, want string }{
+	usage(t, []struct{ args, want string }{
 		{"flows", "mbox: nothing to read: -r FILE names a capture, - is standard input; -i IFACE an interface\n"},
 		{"flows --no-such", "mbox: unknown flag: --no-such"},
 		{"flows -i eth0 -r DEMO", "mbox: -r and -i: either a capture is read or an interface"},
@@ -99,8 +98,6 @@ func TestUsage(t *testing.T) {
 		{"-i eth0", "mbox: unknown flag -i: " + notLive},
 		{"flows -r DEMO --metrics everywhere", "must be a port, or an address and a port"},
 		{"flows -r DEMO --metrics 127.0.0.1:99999", "must be a port, or an address and a port"},
-		{"web", "mbox: web: " + notLive},
-		{"top -i eth0", "mbox: top: " + notLive},
 		{"interfaces eth0", `mbox: interfaces: takes no arguments, and got "eth0"`},
 		{"interfaces --format csv", "must be one of table, jsonl"},
 		{"flows -X", "mbox: unknown flag -X: mbox dump shows each segment"},
@@ -129,6 +126,21 @@ func TestUsage(t *testing.T) {
 		{"bench -r DEMO --idle-timeout 0", "mbox: bench: --idle-timeout 0"},
 		{"bench -r DEMO -w x", "mbox: bench: -w"},
 		{"bench -r DEMO --turns -1", "mbox: bench: --turns"},
+		{"demo now", `mbox: demo: takes no arguments, and got "now"`},
+	})
+}
+
+// TestUsageOfRecords is TestUsage for what says where records go and which.
+func TestUsageOfRecords(t *testing.T) {
+	usage(t, []struct{ args, want string }{
+		{"web", "mbox: nothing to read: -r FILE names a capture, - is standard input; -i IFACE an interface"},
+		{"web -r DEMO tcp[13]=2", "mbox: bind: a stream socket's scope"},
+		{"web -r DEMO --rows -1", "mbox: web: --rows must not be negative"},
+		{"web -r DEMO --mode slow", "must be one of packet, flow, stream"},
+		{"web -r DEMO --sort age", "must be one of conns, new, closed"},
+		{"top -r DEMO --rows 0", "mbox: top: --rows must be between 1 and 10000"},
+		{"top -r DEMO --sort name", "must be one of proto, client, server, states"},
+		{"top -r DEMO tcp[13]=2", "mbox: bind: a stream socket's scope"},
 		{"flows -r DEMO -o DEMO", "is what -r reads"},
 		{"flows -r DEMO --rotate-size 1M", "mbox: --rotate-size, --rotate-every: standard output cannot be rotated; -o FILE names a file"},
 		{"events -r DEMO -o - --rotate-every 1h", "standard output cannot be rotated"},
@@ -137,8 +149,14 @@ func TestUsage(t *testing.T) {
 		{"events -r DEMO --rotate-every 0", "must be a duration such as 60s"},
 		{"flows -r DEMO --active-timeout never", "must be a duration such as 60s"},
 		{"flows -r DEMO --when-full panic", "must be one of block, drop"},
-		{"demo now", `mbox: demo: takes no arguments, and got "now"`},
-	} {
+	})
+}
+
+// usage checks what is said about command lines that are wrong; DEMO is a capture.
+func usage(t *testing.T, wrong []struct{ args, want string }) {
+	t.Helper()
+	demo := writeCapture(t, traffic.NewDemo())
+	for _, c := range wrong {
 		r := runArgs(strings.Fields(strings.ReplaceAll(c.args, "DEMO", demo))...)
 		if r.status != statusUsage || r.stdout != "" || !strings.HasPrefix(r.stderr, "mbox: ") ||
 			!strings.Contains(r.stderr, c.want) || strings.Count(r.stderr, "\n") != 1 {
@@ -245,7 +263,7 @@ func (g *gone) Write(b []byte) (int, error) {
 // TestReaderGone: nobody is told that the reader of the output has gone.
 func TestReaderGone(t *testing.T) {
 	demo := writeCapture(t, traffic.NewDemo())
-	for _, args := range []string{"flows", "flows --format csv", "flows --format jsonl", "events --on all", "dump"} {
+	for _, args := range []string{"flows", "flows --format csv", "flows --format jsonl", "events --on all", "dump", "web", "web --format jsonl", "top", "top --every 1m"} {
 		for left := range 2 {
 			var stderr bytes.Buffer
 			if status := run(append(strings.Fields(args), "-r", demo), &gone{left}, &stderr); status != statusOK || stderr.Len() > 0 {

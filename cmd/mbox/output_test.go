@@ -30,6 +30,12 @@ func TestGolden(t *testing.T) {
 		"flows_active.jsonl": "flows -r DEMO --format jsonl --active-timeout 1m port 8080",
 		"events.txt":         "events -r DEMO --history 64KiB host 10.1.0.40 or host 198.51.100.7",
 		"events.jsonl":       "events -r DEMO --on all --format jsonl port 443 or port 9100",
+		"web.txt":            "web -r DEMO",
+		"web_flow.txt":       "web -r DEMO --mode flow --every 1h --rows 3 --sort packets",
+		"web_packet.jsonl":   "web -r DEMO --mode packet --format jsonl --rows 2 net 198.51.100.0/24",
+		"web.jsonl":          "web -r DEMO --format jsonl --rows 1 port 80",
+		"top.txt":            "top -r DEMO --every 10m --rows 4",
+		"top.jsonl":          "top -r DEMO --format jsonl",
 		"dump.txt":           "dump -r DEMO host 198.51.100.7 or port 631 or net 203.0.113.0/24",
 	} {
 		got := must(t, strings.Fields(strings.ReplaceAll(args, "DEMO", demo))...)
@@ -76,7 +82,8 @@ func TestDeterminism(t *testing.T) {
 		t.Fatal(err)
 	}
 	capture := writeCapture(t, traffic.Merge(traffic.NewDemo(), pages))
-	for _, args := range []string{"events --on all", "flows --format jsonl --sha256", "flows --format csv --active-timeout 1s", "dump"} {
+	for _, args := range []string{"events --on all", "flows --format jsonl --sha256", "flows --format csv --active-timeout 1s", "dump",
+		"web", "web --format jsonl --rows 0", "web --mode flow --every 10ms", "web --mode packet", "top", "top --every 1s --rows 3 --sort packets/s", "top --every 7s --format jsonl --sort idle"} {
 		want := ""
 		for _, how := range []string{"--shards 1 --batch 1", "--shards 2 --batch 256", "--shards 3 --batch 7", "--shards 8"} {
 			got := must(t, strings.Fields(args+" -r "+capture+" "+how)...)

@@ -57,7 +57,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	defer full.Close()
 	demo := writeCapture(t, traffic.NewDemo())
-	for _, args := range []string{"flows", "flows --format jsonl", "events", "dump"} {
+	for _, args := range []string{"flows", "flows --format jsonl", "events", "dump", "web", "web --format jsonl", "top", "top --every 1m"} {
 		var stderr bytes.Buffer
 		if status := run(append(strings.Fields(args), "-r", demo), full, &stderr); status != statusInput ||
 			stderr.String() != "mbox: write /dev/full: no space left on device\n" {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/mbox-stack/mbox"
-	"github.com/mbox-stack/mbox/tcpfsm"
 	"github.com/mbox-stack/mbox/uevents"
 	"github.com/mbox-stack/mbox/wire"
 )
@@ -152,7 +151,7 @@ func (r *recorder) last(c *mbox.Context) record {
 // since the one before, and has the flow looked at again. A connection that is
 // over does not go on: it has its last record when its closing timeout is over.
 func (r *recorder) partial(c *mbox.Context) (rec record, news bool) {
-	if conn := c.Conn(); conn != nil && conn.Phase() == tcpfsm.PhaseClosed {
+	if closed(c) {
 		return rec, false
 	}
 	b := r.born.Of(c)

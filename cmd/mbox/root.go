@@ -30,6 +30,8 @@ input gives the same output, octet for octet, on any number of CPUs.`,
   zcat t.pcap.gz | mbox flows -r - --format jsonl | jq .server
   mbox events -r trace.pcap --on rexmit,anomaly
   mbox streams -r trace.pcap -d out            every stream to a file
+  mbox web -r trace.pcap                       web servers by the second; live with -i
+  mbox top -r trace.pcap                       all flows with both TCP states
   mbox dump -r trace.pcap host 10.1.0.11       connections as transcripts`,
 		Version:       buildVersion(),
 		SilenceErrors: true,
@@ -46,7 +48,7 @@ input gives the same output, octet for octet, on any number of CPUs.`,
 		}
 		return flagError(err)
 	})
-	root.AddCommand(p.flows(), p.events(), p.streams(), p.dump(), p.interfaces(), p.bench(), p.demo())
+	root.AddCommand(p.flows(), p.events(), p.streams(), p.web(), p.top(), p.dump(), p.interfaces(), p.bench(), p.demo())
 	return root
 }
 
@@ -54,10 +56,6 @@ input gives the same output, octet for octet, on any number of CPUs.`,
 func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
-	}
-	switch args[0] {
-	case "web", "top":
-		return fmt.Errorf("%s: %s", args[0], notLive)
 	}
 	text := fmt.Sprintf("unknown command %q", args[0])
 	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {

@@ -32,7 +32,9 @@ type session struct {
 	tap      *capture      // nil unless frames are written
 	out      io.Writer     // where records go
 	file     *outfile.File // that is in out; nil: it is standard output
+	starts   []func()
 	ends     []func(error) error
+	terminal string    // that a view is shown on; "": none
 	folders  []string  // that files will be written to, besides those of flags
 	made     []string  // of these, those that were made for it
 	progress *progress // nil until the run begins
@@ -89,6 +91,9 @@ func (p *program) sessionOver(from rx.Source, o *options, args []string, adjust 
 // returns what goes wrong with itself. What was asked for last comes first.
 func (s *session) atEnd(f func(error) error) { s.ends = append(s.ends, f) }
 
+// atStart has f called when everything has been opened, right before the run.
+func (s *session) atStart(f func()) { s.starts = append(s.starts, f) }
+
 // play runs the stack over its source and finishes what the command began.
 func (s *session) play(ctx context.Context) error {
 	if err := s.openLive(); err != nil {
@@ -113,6 +118,9 @@ func (s *session) play(ctx context.Context) error {
 	}
 	ctx, stop := s.drained(ctx)
 	defer stop()
+	for _, f := range s.starts {
+		f()
+	}
 	err = s.finish(s.stack.Run(ctx, s.from...))
 	if s.opt.stats {
 		s.summary()

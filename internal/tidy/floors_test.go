@@ -44,6 +44,7 @@ var floors = map[string]int{
 
 	"cmd/mbox/internal/hostname": 6,
 	"cmd/mbox/internal/outfile":  6,
+	"cmd/mbox/internal/view":     6,
 
 	"internal/tidy": 9,
 }
