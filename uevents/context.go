@@ -56,8 +56,7 @@ type Buffered struct {
 // in a handler; calls on the Stack that would wait for a shard fail there.
 type Context struct {
 	now    *Occurrence // in the dispatcher; never nil in a handler
-	event  *definition
-	reg    *registration // nil while a filter runs
+	op     *op         // the step of a program that is running: a handler, or a filter, which has no registration
 	frame  []byte
 	packet *wire.Packet
 	conn   *tcpfsm.Conn
@@ -130,7 +129,7 @@ const datagramSub = 1 << 31
 
 // Event returns the event that the handler stands on; in a filter, the event
 // that is being decided.
-func (c *Context) Event() Event { return Event{c.event} }
+func (c *Context) Event() Event { return Event{c.op.event} }
 
 // Base returns the built-in event at the root of Event.
 func (c *Context) Base() Kind { return c.now.Kind }
@@ -148,14 +147,14 @@ func (c *Context) Sender() wire.Dir { return c.sender }
 
 // Socket returns the socket whose handler is running, nil in a filter.
 func (c *Context) Socket() *Socket {
-	if c.reg == nil {
+	if c.op.reg == nil {
 		return nil
 	}
-	return c.reg.socket
+	return c.op.reg.socket
 }
 
 // Registration returns the handler's own registration.
-func (c *Context) Registration() Registration { return Registration{c.reg} }
+func (c *Context) Registration() Registration { return Registration{c.op.reg} }
 
 // Shard returns the number of the shard that runs the handler.
 func (c *Context) Shard() int { return c.engine.Shard() }
@@ -293,7 +292,7 @@ func (c *Context) FirstFrame() uint64 { return c.engine.FirstFrame() }
 // capture or a passive interface that is a labelled what-if. PreTCP only, on the
 // events of a flow's packets; elsewhere it is ErrHook.
 func (c *Context) Drop() error {
-	if c.now.Hook != PreTCP || c.reg == nil || !c.engine.HasFlow() {
+	if c.now.Hook != PreTCP || c.op.reg == nil || !c.engine.HasFlow() {
 		return fmt.Errorf("%w: a segment is dropped PreTCP, on a flow", ErrHook)
 	}
 	c.engine.Drop()

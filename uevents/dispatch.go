@@ -38,7 +38,7 @@ type Dispatcher struct {
 // NewDispatcher returns a dispatcher whose Context acts on engine.
 func NewDispatcher(engine Engine) *Dispatcher {
 	d := &Dispatcher{queue: make([]Occurrence, 0, 64)}
-	d.ctx.engine, d.ctx.d, d.ctx.now = engine, d, &d.other
+	d.ctx.engine, d.ctx.d, d.ctx.now, d.ctx.op = engine, d, &d.other, &d.one[0]
 	return d
 }
 
@@ -120,30 +120,29 @@ func (d *Dispatcher) Run() {
 }
 
 // steps runs what is left of the program under way. The step is counted before
-// it is taken, so that a panic leaves the dispatcher behind it.
+// it is taken, so that a panic leaves the dispatcher behind it. Dozens of filters
+// may stand on each packet: nothing is written down for one but the count.
 func (d *Dispatcher) steps() {
-	for d.pc < len(d.prog) {
-		o := &d.prog[d.pc]
-		d.pc++
-		d.ctx.event = o.event
+	prog := d.prog
+	d.user = true
+	for pc := d.pc; pc < len(prog); {
+		o := &prog[pc]
+		pc++
+		d.pc = pc
 		switch {
 		case o.filter != nil:
-			d.ctx.reg = nil
-			d.user = true
-			yes := o.filter(&d.ctx)
-			d.user = false
-			if !yes {
-				d.pc += o.skip - 1
+			d.ctx.op = o
+			if !o.filter(&d.ctx) {
+				pc += o.skip - 1
 			}
 		case o.handler == nil || d.changed && !d.plan.allows(o.reg, d.ctx.now.Kind, d.ctx.now.Side):
 		case d.ctx.now.Only != 0 && d.ctx.now.Only != o.reg.socket.index+1:
 		default:
-			d.ctx.reg = o.reg
-			d.user = true
+			d.ctx.op = o
 			d.call(o.handler)
-			d.user = false
 		}
 	}
+	d.pc, d.user = len(prog), false
 }
 
 // call calls a handler. In checked builds it lends a copy of the octets and
@@ -218,9 +217,9 @@ func (d *Dispatcher) tell(f func()) {
 	}
 	parted := slices.Clone(d.raised[before:])
 	d.raised = slices.DeleteFunc(d.raised, func(r Raised) bool { return r.parted != nil })
-	now, event, reg, prog, pc, changed, other := d.ctx.now, d.ctx.event, d.ctx.reg, d.prog, d.pc, d.changed, d.other
+	now, op, prog, pc, changed, other := d.ctx.now, d.ctx.op, d.prog, d.pc, d.changed, d.other
 	defer func() { // also if one panics: f has, then
-		d.ctx.now, d.ctx.event, d.ctx.reg, d.prog, d.pc, d.changed, d.other = now, event, reg, prog, pc, changed, other
+		d.ctx.now, d.ctx.op, d.prog, d.pc, d.changed, d.other = now, op, prog, pc, changed, other
 		d.user = true
 	}()
 	for _, r := range parted {
@@ -262,5 +261,5 @@ func (d *Dispatcher) Recovered() (reg Registration, user bool) {
 		d.pc += o.skip - 1
 		return Registration{}, true
 	}
-	return Registration{d.ctx.reg}, true
+	return Registration{d.ctx.op.reg}, true
 }
