@@ -9,6 +9,7 @@ import (
 	"github.com/mbox-stack/mbox/internal/sys"
 	"github.com/mbox-stack/mbox/internal/traffic"
 	"github.com/mbox-stack/mbox/rx"
+	"github.com/mbox-stack/mbox/shard"
 	"github.com/mbox-stack/mbox/wire"
 )
 
@@ -80,5 +81,40 @@ func BenchmarkStack(b *testing.B) {
 				b.SetBytes(src.Octets())
 			})
 		}
+	}
+}
+
+// BenchmarkCensus: what it costs to count flows by their state, a flow.
+func BenchmarkCensus(b *testing.B) {
+	const flows = 500_000
+	f, err := traffic.NewFlood(traffic.FloodConfig{Frames: flows})
+	if err != nil {
+		b.Fatal(err)
+	}
+	src := memory(b, f)
+	s, err := mbox.New(mbox.Config{Shards: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.Monitor(mbox.Stream)
+	open := make(chan struct{})
+	done := make(chan error)
+	go func() {
+		done <- s.Run(context.Background(), &gate{Source: src, before: map[int]chan struct{}{(flows + 2047) / 2048: open}})
+	}()
+	for st := s.Stats(); len(st.Shards) == 0 || st.Shards[0].Live < flows; st = s.Stats() {
+		if err := s.Ping(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if c, err := s.Census(); err != nil || c.Flows[shard.PhaseEmbryonic] != flows {
+			b.Fatal(c, err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/flows, "ns/flow")
+	close(open)
+	if err := <-done; err != nil {
+		b.Fatal(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -178,5 +179,41 @@ func TestNames(t *testing.T) {
 	}
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// TestShardThatHangs: a scrape does not wait for a shard that does not answer,
+// and has what is known without it.
+func TestShardThatHangs(t *testing.T) {
+	stack, err := mbox.New(mbox.Config{Shards: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hangs, free := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	err = stack.Monitor(mbox.Stream).Handle(mbox.OnConnStart, mbox.PostTCP, func(*mbox.Context) {
+		once.Do(func() { close(hangs) })
+		<-free
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := demo()
+	c := metrics.New(stack, src)
+	done := make(chan error)
+	go func() { done <- stack.Run(t.Context(), src) }()
+	<-hangs
+	for range 2 { // the second one does not ask again
+		g := gather(t, c)
+		if _, there := g["mbox_flows{embryonic}"]; there || g["mbox_mailbox_capacity{traffic,0}"] == 0 {
+			t.Errorf("%v", g)
+		}
+	}
+	close(free)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if g := gather(t, c); g["mbox_ledgers_balanced{}"] != 1 {
+		t.Errorf("%v", g)
 	}
 }

@@ -19,7 +19,7 @@ func (p *program) dump() *cobra.Command {
 	o := newOptions()
 	absolute, scope := false, ""
 	cmd := &cobra.Command{
-		Use:   "dump -r FILE [flags] [filter expression]",
+		Use:   "dump -r FILE | -i IFACE [flags] [filter expression]",
 		Short: "Connections as transcripts, in the form of the tests",
 		Long: `Write each TCP connection and UDP conversation as a transcript: a line for each
 segment, with both TCP states after it and the events that it raised. Package

@@ -71,7 +71,7 @@ func (p *program) events() *cobra.Command {
 	format := choice{kind: "FORM", value: "text", of: []string{"text", "jsonl"}}
 	var on []string
 	cmd := &cobra.Command{
-		Use:   "events -r FILE [flags] [filter expression]",
+		Use:   "events -r FILE | -i IFACE [flags] [filter expression]",
 		Short: "One line of each event",
 		Long: `Print a line for each thing that happens to a flow, in the order in which it
 happens: time, flow, event, the side that it is about, details.`,

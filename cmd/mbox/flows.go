@@ -18,14 +18,16 @@ func (p *program) flows() *cobra.Command {
 	format := choice{kind: "FORM", value: "table", of: []string{"table", "jsonl", "csv"}}
 	var how recording
 	cmd := &cobra.Command{
-		Use:   "flows -r FILE [flags] [filter expression]",
+		Use:   "flows -r FILE | -i IFACE [flags] [filter expression]",
 		Short: "One record of each flow, when it has ended",
 		Long: `Print a record of each flow (TCP, UDP, ICMP, SCTP and others) when it has ended:
-closed by both sides, reset, idle, or because the capture ends. Flows of the
-innermost packet count, behind VLAN tags and tunnels.`,
+closed by both sides, reset, idle, or because the capture ends. A connection that
+was closed is kept for a minute, for late segments; then its record is printed.
+Flows of the innermost packet count, behind VLAN tags and tunnels.`,
 		Example: `  mbox flows -r trace.pcap
   mbox flows -r trace.pcap --format csv port 53
-  mbox flows -r trace.pcap --format jsonl --sha256 --idle-timeout 0`,
+  mbox flows -r trace.pcap --format jsonl --sha256 --idle-timeout 0
+  mbox flows -i eth0 --stats port 443`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := p.session(o, args, func(c *mbox.Config) {
 				if how.hashed {

@@ -1,5 +1,5 @@
-// Command mbox follows the connections of a network capture: flow records,
-// events, streams, transcripts.
+// Command mbox follows the connections of a network capture or interface: flow
+// records, events, streams, transcripts.
 //
 // Each command has a file of its name. They share options.go, what the flags
 // say, and session.go, one run of a stack over what was named; where frames come

@@ -20,13 +20,15 @@ const version = "0.1.0"
 func (p *program) root(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mbox",
-		Short: "Follow the connections of a network capture",
-		Long: `mbox follows the connections of a network capture from the middle of the path:
-both TCP states, both streams, every retransmission, gap and anomaly. The same
-input gives the same output, octet for octet, on any number of CPUs.`,
+		Short: "Follow the connections of a network capture or interface",
+		Long: `mbox follows the connections of a network capture, or of what passes an interface,
+from the middle of the path: both TCP states, both streams, every retransmission,
+gap and anomaly. The same capture gives the same output, octet for octet, on any
+number of CPUs.`,
 		Example: `  mbox demo                                    see it work, nothing to set up
   mbox flows -r trace.pcap                     one line per flow
   mbox flows -r trace.pcap tcp port 80         with a tcpdump expression
+  mbox flows -i eth0 --stats                   live; mbox interfaces lists what there is
   zcat t.pcap.gz | mbox flows -r - --format jsonl | jq .server
   mbox events -r trace.pcap --on rexmit,anomaly
   mbox streams -r trace.pcap -d out            every stream to a file

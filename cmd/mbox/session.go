@@ -99,6 +99,7 @@ func (s *session) play(ctx context.Context) error {
 	if err := s.openLive(); err != nil {
 		return failure{err}
 	}
+	s.progress = s.watch() // ahead of everybody who asks for it
 	release, err := s.open(ctx)
 	if err != nil {
 		s.closeLive()
@@ -110,7 +111,6 @@ func (s *session) play(ctx context.Context) error {
 		return failure{s.finish(err)}
 	}
 	s.announce()
-	s.progress = s.watch()
 	if d := time.Duration(s.opt.duration); d > 0 {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeout(ctx, d)

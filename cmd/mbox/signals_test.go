@@ -7,13 +7,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/mbox-stack/mbox"
 	"github.com/mbox-stack/mbox/internal/traffic"
 )
 
@@ -191,5 +194,41 @@ func TestMetricsTaken(t *testing.T) {
 	}
 	if _, err := os.Stat(name); err == nil {
 		t.Errorf("%s is there", name)
+	}
+}
+
+// TestHealth: a shard that hangs makes /healthz say so.
+func TestHealth(t *testing.T) {
+	stack, err := mbox.New(mbox.Config{Shards: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hangs, free := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	err = stack.Monitor(mbox.Stream).Handle(mbox.OnPacket, mbox.PreTCP, func(*mbox.Context) {
+		once.Do(func() { close(hangs) })
+		<-free
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &monitor{stack: stack}
+	health := func() int {
+		r := httptest.NewRecorder()
+		m.health(r, nil)
+		return r.Code
+	}
+	done := make(chan error)
+	go func() { done <- stack.Run(t.Context(), generated(traffic.NewDemo())) }()
+	<-hangs
+	if code := health(); code != http.StatusServiceUnavailable {
+		t.Errorf("%d while a shard hangs", code)
+	}
+	close(free)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if code := health(); code != http.StatusOK {
+		t.Errorf("%d though nothing hangs", code)
 	}
 }

@@ -22,7 +22,7 @@ func (p *program) streams() *cobra.Command {
 	o := newOptions()
 	dir := ""
 	cmd := &cobra.Command{
-		Use:   "streams -r FILE -d DIR [flags] [filter expression]",
+		Use:   "streams -r FILE | -i IFACE -d DIR [flags] [filter expression]",
 		Short: "Each direction's octets to a file",
 		Long: `Write what each side of each TCP connection said to a file in DIR, which is made
 if need be and must be empty. Files are named as tcpflow names them, the sender
