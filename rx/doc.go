@@ -64,9 +64,11 @@
 //
 // Several rings share an interface as the kernel deals frames out (fanout), and
 // each has its receiver. Any of them may bring a frame of any flow: it is steered
-// by our own hash. Fragments of one datagram may come by different rings too, so
-// each is put together by one of them, which the datagram's name says, and the
-// others copy their fragments over, bounded and counted.
+// by our own hash. FanoutHash brings a flow by one ring, and so in order. With the
+// other modes fragments of one datagram may come by different rings, so each is
+// put together by one of them, which the datagram's name says, and the others copy
+// their fragments over, bounded and counted; and what comes by two rings may be
+// out of order by as much as they hand over apart, some ten milliseconds.
 //
 // An interface that goes down or away takes nothing along: Next goes on with the
 // time alone, says in the log what has happened, and opens the ring anew if need

@@ -20,11 +20,11 @@ var (
 )
 
 // Fanout says how the kernel deals frames out to several rings. Steering to
-// shards does not depend on it: any mode is right, some are faster.
+// shards does not depend on it, but the order does in which frames come there.
 type Fanout uint8
 
-// The modes. With FanoutHash a flow's frames, both directions, come to one ring;
-// with FanoutQueue ring k gets what the card's queue k received; with FanoutCPU
+// The modes. With FanoutHash a flow's frames, both directions, come to one ring,
+// in order, and so does all of a tunnel between two hosts; with FanoutQueue ring k gets what the card's queue k received; with FanoutCPU
 // what CPU k (modulo the number of rings) handled.
 const (
 	FanoutHash Fanout = iota
