@@ -227,11 +227,9 @@ func (r *Ring) idleClock() int64 {
 }
 
 // Close implements Source. Blocks that are lent stay mapped until they are
-// released.
+// released. When it returns, from whichever call, the ring is closed.
 func (r *Ring) Close() error {
-	if r.closed.Swap(true) {
-		return nil
-	}
+	r.closed.Store(true)
 	r.napper.wake()
 	r.mu.Lock()
 	defer r.mu.Unlock()
