@@ -39,7 +39,8 @@
 // full or the retire time is over. Frames are lent to shards where they lie; the
 // block goes back when the last batch cut from it has been released, from
 // whichever goroutine, in any order. The way that frames take does not allocate,
-// copy or call the system but to wait.
+// copy or call the system but to wait. CAP_NET_RAW is all that it takes: a ring's
+// memory is the kernel's own, and no locked memory of the program's.
 //
 // What a ring puts right: the outer VLAN tag, which the kernel takes out, goes
 // back into the frame (its addresses move ahead by four octets, for which room is
