@@ -51,6 +51,7 @@
 // What is lost, and where that is counted:
 //
 //	the ring has no free block          RingCounters.Drops, Freezes, Losing
+//	it lay in the ring at the end       RingCounters.Unread
 //	a shard's mailbox is full           ShardTotals.Dropped
 //	a shard holds its share of blocks   ShardTotals.Dropped, HeldBack
 //	a ring has no room for a fragment   Totals.ForwardNoRoom

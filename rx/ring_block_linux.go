@@ -95,6 +95,7 @@ func (s *ringSocket) cut(r *Ring) *buffers.Block {
 		}
 	}
 	r.frames, s.off, s.left = frames[:n], off, left
+	r.tally.received.Add(uint64(n))
 	if s.left == 0 {
 		s.next = (s.next + 1) % len(s.blocks)
 		b.lent.Release()

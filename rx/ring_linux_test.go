@@ -197,7 +197,7 @@ func TestRingKeepsLentBlocks(t *testing.T) {
 		t.Fatalf("with all blocks lent there are %d frames, %v", len(none.Frames), err)
 	}
 	k := r.Counters()
-	if k.BlocksLent != 2*blocks || k.BlocksMoved != blocks || k.Drops == 0 || k.Packets+k.Drops != uint64(sent) || k.Packets != uint64(received) {
+	if k.Unread != 0 || k.BlocksLent != 2*blocks || k.BlocksMoved != blocks || k.Drops == 0 || k.Packets+k.Drops != uint64(sent) || k.Packets != uint64(received) {
 		t.Errorf("sent %d, received %d: %+v", sent, received, k)
 	}
 	lent[1].Release()
@@ -285,6 +285,24 @@ func TestRingGoesOnWhileBlocksAreHeld(t *testing.T) {
 		check(&all[i])
 	}
 	t.Logf("%+v", k)
+}
+
+// TestFramesLeftInTheRingAreCounted closes a ring before it has been read.
+func TestFramesLeftInTheRingAreCounted(t *testing.T) {
+	namespace(t)
+	veth(t, "in0", "out0", 1)
+	r := openRings(t, rx.RingConfig{Interface: "in0"})[0]
+	sent := newSender(t, "out0").send(slices.Repeat([][]byte{numbered(1, 100)}, 30)...)
+	for range 200 {
+		if r.Counters().Packets == uint64(sent) {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	r.Close()
+	if c := r.Counters(); c.Packets != uint64(sent) || c.Unread != uint64(sent) {
+		t.Errorf("sent %d: %+v", sent, c)
+	}
 }
 
 func TestRingResumesWhenBlocksComeBack(t *testing.T) {
