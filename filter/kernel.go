@@ -46,7 +46,7 @@ func Kernel(link wire.LinkType, only *Program, wants []Want) []Instruction {
 	if link == wire.LinkEthernet {
 		arp = k.decide(e.of(etherARP), only, wants)
 	}
-	if v4 == pass && v6 == pass && arp == pass {
+	if v4 == pass && v6 == pass { // ARP alone is not worth it
 		return nil
 	}
 	return k.assemble(k.enter(e, link, v4, v6, arp))

@@ -211,6 +211,7 @@ func TestKernelIsNoneWhereItGainsNothing(t *testing.T) {
 	}
 	for name, program := range map[string][]Instruction{
 		"everything is wanted":   Kernel(wire.LinkEthernet, nil, []Want{{Program: compiled("tcp")}, {}}),
+		"all flows are wanted":   Kernel(wire.LinkEthernet, nil, []Want{{Flow: true}}),
 		"it cannot be told":      Kernel(wire.LinkEthernet, nil, []Want{{Program: compiled("greater 100")}}),
 		"a link without offsets": Kernel(wire.LinkWiFi, nil, []Want{{Program: compiled("tcp")}}),
 	} {

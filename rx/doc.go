@@ -39,7 +39,8 @@
 // full or the retire time is over. Frames are lent to shards where they lie; the
 // block goes back when the last batch cut from it has been released, from
 // whichever goroutine, in any order. The way that frames take does not allocate,
-// copy or call the system but to wait.
+// copy or call the system but to wait. CAP_NET_RAW is all that it takes: a ring's
+// memory is the kernel's own, and no locked memory of the program's.
 //
 // What a ring puts right: the outer VLAN tag, which the kernel takes out, goes
 // back into the frame (its addresses move ahead by four octets, for which room is
@@ -50,6 +51,7 @@
 // What is lost, and where that is counted:
 //
 //	the ring has no free block          RingCounters.Drops, Freezes, Losing
+//	it lay in the ring at the end       RingCounters.Unread
 //	a shard's mailbox is full           ShardTotals.Dropped
 //	a shard holds its share of blocks   ShardTotals.Dropped, HeldBack
 //	a ring has no room for a fragment   Totals.ForwardNoRoom
@@ -64,9 +66,11 @@
 //
 // Several rings share an interface as the kernel deals frames out (fanout), and
 // each has its receiver. Any of them may bring a frame of any flow: it is steered
-// by our own hash. Fragments of one datagram may come by different rings too, so
-// each is put together by one of them, which the datagram's name says, and the
-// others copy their fragments over, bounded and counted.
+// by our own hash. FanoutHash brings a flow by one ring, and so in order. With the
+// other modes fragments of one datagram may come by different rings, so each is
+// put together by one of them, which the datagram's name says, and the others copy
+// their fragments over, bounded and counted; and what comes by two rings may be
+// out of order by as much as they hand over apart, some ten milliseconds.
 //
 // An interface that goes down or away takes nothing along: Next goes on with the
 // time alone, says in the log what has happened, and opens the ring anew if need

@@ -8,8 +8,7 @@ import (
 )
 
 // Rings of one interface share its traffic as the kernel deals it out, and the
-// fragments of one datagram may come to several of them: from different queues,
-// or out of a tunnel. Each datagram is therefore put together by one ring, which
+// fragments of one datagram may come to several of them, from different queues. Each datagram is therefore put together by one ring, which
 // the datagram's name says, and the others copy its fragments over to it.
 
 const (

@@ -20,11 +20,11 @@ var (
 )
 
 // Fanout says how the kernel deals frames out to several rings. Steering to
-// shards does not depend on it: any mode is right, some are faster.
+// shards does not depend on it, but the order does in which frames come there.
 type Fanout uint8
 
-// The modes. With FanoutHash a flow's frames, both directions, come to one ring;
-// with FanoutQueue ring k gets what the card's queue k received; with FanoutCPU
+// The modes. With FanoutHash a flow's frames, both directions, come to one ring,
+// in order, and so does all of a tunnel between two hosts; with FanoutQueue ring k gets what the card's queue k received; with FanoutCPU
 // what CPU k (modulo the number of rings) handled.
 const (
 	FanoutHash Fanout = iota
@@ -159,13 +159,14 @@ func (c *RingConfig) validate() error {
 // received, since the ring was opened. Frames that a kernel filter held back
 // are in none of them.
 //
-//	Packets = frames received + Loopbacks + those that lie in the ring
+//	Packets = frames received + Loopbacks + Unread
 type RingCounters struct {
 	Packets    uint64 // frames that the kernel put into the ring
 	Drops      uint64 // frames for which the ring had no room
 	Freezes    uint64 // times that the ring had no free block
 	Losing     uint64 // blocks that were handed over while there were drops
 	Loopbacks  uint64 // second copies of frames on a loopback interface, discarded
+	Unread     uint64 // frames that lie in the ring, or did when it was closed
 	Truncated  uint64 // frames longer than a block, received cut short
 	Reopened   uint64 // times that the ring was opened anew on an interface that came back
 	LinkDowns  uint64 // times that the interface went down or away

@@ -35,6 +35,7 @@ type ringSocket struct {
 
 	hardware uint16 // of the frame before
 	link     wire.LinkType
+	loops    bool // that came by a loopback interface
 }
 
 // The places of a block and a frame (linux/if_packet.h).
@@ -61,7 +62,7 @@ func (s *ringSocket) ready() bool {
 	return b.state.Load() == blockHome && atomic.LoadUint32(&b.head.Block_status)&unix.TP_STATUS_USER != 0
 }
 
-// cut appends frames of the block that is ready to r.frames, as many as fit, and
+// cut sets r.frames to frames of the block that is ready, as many as fit, and
 // returns the block with a reference for them.
 func (s *ringSocket) cut(r *Ring) *buffers.Block {
 	b := s.blocks[s.next]
@@ -75,12 +76,26 @@ func (s *ringSocket) cut(r *Ring) *buffers.Block {
 		}
 	}
 	b.lent.Retain()
-	for s.left > 0 && len(r.frames) < cap(r.frames) {
-		h := (*unix.Tpacket3Hdr)(unsafe.Pointer(&b.mem[s.off]))
-		s.frame(r, b.mem[s.off:], h)
-		s.off += h.Next_offset
-		s.left--
+	frames, n := r.frames[:cap(r.frames)], 0
+	off, left := s.off, s.left
+	for ; left > 0 && n < len(frames); left-- {
+		mem := b.mem[off:]
+		h := (*unix.Tpacket3Hdr)(unsafe.Pointer(&mem[0]))
+		addr := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&mem[linkAddrAt]))
+		off += h.Next_offset
+		f := &frames[n]
+		from, end := uint32(h.Mac), uint32(h.Mac)+h.Snaplen
+		f.Data = mem[from:end:end]
+		f.Timestamp = int64(h.Sec)*second + int64(h.Nsec)
+		f.WireLen = h.Len
+		f.Link = s.link
+		f.ChecksumOffloaded = h.Status&unix.TP_STATUS_CSUMNOTREADY != 0
+		if addr.Hatype == s.hardware && !s.loops && h.Status&unix.TP_STATUS_VLAN_VALID == 0 && h.Snaplen == h.Len || s.adapt(r, f, mem, h, addr) {
+			n++
+		}
 	}
+	r.frames, s.off, s.left = frames[:n], off, left
+	r.tally.received.Add(uint64(n))
 	if s.left == 0 {
 		s.next = (s.next + 1) % len(s.blocks)
 		b.lent.Release()
@@ -88,32 +103,27 @@ func (s *ringSocket) cut(r *Ring) *buffers.Block {
 	return b.lent
 }
 
-// frame appends a frame to r.frames. mem begins with its header h.
-func (s *ringSocket) frame(r *Ring, mem []byte, h *unix.Tpacket3Hdr) {
-	addr := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&mem[linkAddrAt]))
+// adapt does what only some frames need, and reports whether f is one at all. mem
+// begins with its header h.
+func (s *ringSocket) adapt(r *Ring, f *Frame, mem []byte, h *unix.Tpacket3Hdr, addr *unix.RawSockaddrLinklayer) bool {
 	if addr.Hatype != s.hardware {
 		s.hardware, s.link = addr.Hatype, linkOf(addr.Hatype)
+		s.loops = addr.Hatype == unix.ARPHRD_LOOPBACK
 	}
-	if addr.Pkttype == unix.PACKET_OUTGOING && addr.Hatype == unix.ARPHRD_LOOPBACK {
+	if s.loops && addr.Pkttype == unix.PACKET_OUTGOING {
 		r.tally.loopbacks.Add(1)
-		return
+		return false
 	}
 	if h.Snaplen < h.Len {
 		r.tally.truncated.Add(1)
 	}
-	from, octets := uint32(h.Mac), h.Len
+	f.Link = s.link
 	if h.Status&unix.TP_STATUS_VLAN_VALID != 0 && s.link == wire.LinkEthernet && h.Snaplen >= 12 {
 		retag(mem, h)
-		from, octets = from-vlanTagLen, octets+vlanTagLen
+		f.Data = mem[uint32(h.Mac)-vlanTagLen : uint32(h.Mac)+h.Snaplen : uint32(h.Mac)+h.Snaplen]
+		f.WireLen += vlanTagLen
 	}
-	end := uint32(h.Mac) + h.Snaplen
-	r.frames = r.frames[:len(r.frames)+1]
-	f := &r.frames[len(r.frames)-1]
-	f.Data = mem[from:end:end]
-	f.Timestamp = int64(h.Sec)*second + int64(h.Nsec)
-	f.WireLen = octets
-	f.Link = s.link
-	f.ChecksumOffloaded = h.Status&unix.TP_STATUS_CSUMNOTREADY != 0
+	return true
 }
 
 // vlanTagLen is how much longer a frame is with the tag that the kernel took

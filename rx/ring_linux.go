@@ -144,8 +144,14 @@ func (r *Ring) Live() bool { return true }
 // BlockCount returns how many blocks the ring has, 0 while it is not open.
 func (r *Ring) BlockCount() int { return int(r.size.Load()) }
 
-// gang implements ganged.
-func (r *Ring) gang() (all []*inbox, own int) { return r.group.inboxes, r.index }
+// gang implements ganged. FanoutHash brings all fragments of a datagram to one
+// ring by itself, in order with what is whole.
+func (r *Ring) gang() (all []*inbox, own int) {
+	if r.cfg.Fanout == FanoutHash {
+		return nil, 0
+	}
+	return r.group.inboxes, r.index
+}
 
 // String returns the interface's name as it was given, and which ring of how
 // many it is.
@@ -221,11 +227,9 @@ func (r *Ring) idleClock() int64 {
 }
 
 // Close implements Source. Blocks that are lent stay mapped until they are
-// released.
+// released. When it returns, from whichever call, the ring is closed.
 func (r *Ring) Close() error {
-	if r.closed.Swap(true) {
-		return nil
-	}
+	r.closed.Store(true)
 	r.napper.wake()
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mbox-stack/mbox/internal/craft"
+	"github.com/mbox-stack/mbox/internal/sys"
 	"github.com/mbox-stack/mbox/rx"
 	"github.com/mbox-stack/mbox/wire"
 )
@@ -34,11 +35,11 @@ func openRings(t testing.TB, c rx.RingConfig) []*rx.Ring {
 	return rings
 }
 
-// fetch calls Next until there have been n frames, or none for two seconds, and
+// fetch calls Next until there have been n frames, or none for most of a second, and
 // returns copies.
 func fetch(t testing.TB, r rx.Source, n int) (frames []rx.Frame) {
 	t.Helper()
-	const idleMax = 20
+	const idleMax = 8
 	var c rx.Chunk
 	for idle := 0; len(frames) < n && idle < idleMax; {
 		if err := r.Next(&c); err != nil {
@@ -196,7 +197,7 @@ func TestRingKeepsLentBlocks(t *testing.T) {
 		t.Fatalf("with all blocks lent there are %d frames, %v", len(none.Frames), err)
 	}
 	k := r.Counters()
-	if k.BlocksLent != 2*blocks || k.BlocksMoved != blocks || k.Drops == 0 || k.Packets+k.Drops != uint64(sent) || k.Packets != uint64(received) {
+	if k.Unread != 0 || k.BlocksLent != 2*blocks || k.BlocksMoved != blocks || k.Drops == 0 || k.Packets+k.Drops != uint64(sent) || k.Packets != uint64(received) {
 		t.Errorf("sent %d, received %d: %+v", sent, received, k)
 	}
 	lent[1].Release()
@@ -284,6 +285,24 @@ func TestRingGoesOnWhileBlocksAreHeld(t *testing.T) {
 		check(&all[i])
 	}
 	t.Logf("%+v", k)
+}
+
+// TestFramesLeftInTheRingAreCounted closes a ring before it has been read.
+func TestFramesLeftInTheRingAreCounted(t *testing.T) {
+	namespace(t)
+	veth(t, "in0", "out0", 1)
+	r := openRings(t, rx.RingConfig{Interface: "in0"})[0]
+	sent := newSender(t, "out0").send(slices.Repeat([][]byte{numbered(1, 100)}, 30)...)
+	for range 200 {
+		if r.Counters().Packets == uint64(sent) {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	r.Close()
+	if c := r.Counters(); c.Packets != uint64(sent) || c.Unread != uint64(sent) {
+		t.Errorf("sent %d: %+v", sent, c)
+	}
 }
 
 func TestRingResumesWhenBlocksComeBack(t *testing.T) {
@@ -382,4 +401,44 @@ func TestGarbageOfEveryLength(t *testing.T) {
 		t.Errorf("sent %d, %+v, received %d, disposed %d", sent, k, c.Frames, c.Disposed())
 	}
 	t.Logf("%d frames sent, %d dropped", sent, k.Drops)
+}
+
+// TestReceiversArePinned: the goroutine of a ring's receiver runs on its CPU
+// alone, and its thread is as it was when the receiver has ended.
+func TestReceiversArePinned(t *testing.T) {
+	namespace(t)
+	all := sys.CPUs()
+	last := all[len(all)-1]
+	for _, tc := range []struct {
+		c    rx.RingConfig
+		want []int
+	}{
+		{rx.RingConfig{}, []int{last}},
+		{rx.RingConfig{CPUs: []int{all[0]}}, []int{all[0]}},
+		{rx.RingConfig{Fanout: rx.FanoutCPU}, []int{all[0]}},
+		{rx.RingConfig{CPUs: []int{-1}}, all},
+	} {
+		tc.c.Interface = "lo"
+		r := openRings(t, tc.c)[0]
+		if cpu := r.CPU(); len(tc.want) == 1 && cpu != tc.want[0] || len(tc.want) > 1 && len(all) > 1 && cpu != -1 {
+			t.Errorf("%+v: CPU %d, want %v", tc.c, cpu, tc.want)
+		}
+		var during []int
+		receiver, err := rx.NewReceiver(r, []rx.Outlet{&collector{flows: map[wire.FlowKey]int{}}}, rx.Options{
+			Limit: 1, Tap: func(*rx.Frame) { during = sys.CPUs() },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		newSender(t, "lo").send(numbered(1, 100))
+		if err := receiver.Run(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if !slices.Equal(during, tc.want) {
+			t.Errorf("%+v: ran on CPUs %v, want %v", tc.c, during, tc.want)
+		}
+		if after := sys.CPUs(); !slices.Equal(after, all) {
+			t.Errorf("%+v: the thread stays on CPUs %v", tc.c, after)
+		}
+	}
 }

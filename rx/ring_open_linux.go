@@ -211,12 +211,15 @@ func (g *ringGroup) join(r *Ring, fd int) error {
 			return fmt.Errorf("fanout: %w", err)
 		}
 		g.id = uint16(word)
+		if r.cfg.Fanout == FanoutHash {
+			return setFanoutProgram(fd)
+		}
 	}
 	return nil
 }
 
 var fanoutKinds = [...]uint32{
-	FanoutHash: unix.PACKET_FANOUT_HASH, FanoutQueue: unix.PACKET_FANOUT_QM, FanoutCPU: unix.PACKET_FANOUT_CPU,
+	FanoutHash: unix.PACKET_FANOUT_CBPF, FanoutQueue: unix.PACKET_FANOUT_QM, FanoutCPU: unix.PACKET_FANOUT_CPU,
 }
 
 // setFanout calls setsockopt. Kernels before 5.11 take the first word only.

@@ -134,7 +134,7 @@ func (r *Ring) sleep(s *ringSocket, most time.Duration) (int16, error) {
 
 // tally counts what became of frames before they were received.
 type tally struct {
-	losing, loopbacks, truncated, reopened, linkDowns atomic.Uint64
+	received, losing, loopbacks, truncated, reopened, linkDowns atomic.Uint64
 
 	mu                      sync.Mutex
 	sock                    *ringSocket // nil when there is none that can be asked
@@ -176,7 +176,9 @@ func (r *Ring) Counters() RingCounters {
 	t.read()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	out := t.received.Load() + t.loopbacks.Load() // what came since the kernel was asked is in neither
 	c := RingCounters{
+		Unread:  t.packets - min(t.packets, out),
 		Packets: t.packets, Drops: t.drops, Freezes: t.freezes,
 		Losing: t.losing.Load(), Loopbacks: t.loopbacks.Load(), Truncated: t.truncated.Load(),
 		Reopened: t.reopened.Load(), LinkDowns: t.linkDowns.Load(), BlocksMoved: t.moved,
