@@ -67,6 +67,7 @@ func (s *Stack) Run(ctx context.Context, sources ...rx.Source) error {
 	err = run.wait()
 	s.mu.Lock()
 	s.last = run.stats()
+	s.last.Mailboxes = nil // nothing is on its way any more: both ledgers must add up exactly
 	s.run = nil
 	s.mu.Unlock()
 	return err

@@ -12,7 +12,7 @@ import (
 type Stats struct {
 	Sources []rx.Counters // in the order given to Run
 	Shards  []shard.Stats
-	// Mailboxes are the shards', as they are at this moment; after Run, empty.
+	// Mailboxes are the shards', as they are at this moment; there are none after Run.
 	Mailboxes []Mailbox
 }
 
