@@ -18,7 +18,7 @@
 // connections it has closed (in packet mode SYN-ACKs and FINs, which may have been
 // sent more than once). Where they differ and the monitor says that it missed
 // frames, as on a machine that does other things, the measurement is taken again,
-// up to four times; else the run has failed.
+// up to seven times; else the run has failed.
 //
-// It writes figure2.md and figure2.svg into the directory that -o names.
+// It writes figure2.md and figure2.svg into docs, or the directory that -o names.
 package main

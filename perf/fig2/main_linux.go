@@ -35,7 +35,7 @@ func main() {
 	flag.IntVar(&b.rate, "rate", 16000, "requests a second that are offered")
 	flag.IntVar(&b.workers, "workers", 32, "requests at a time")
 	flag.IntVar(&b.shards, "shards", 1, "of the monitor")
-	flag.StringVar(&b.out, "o", ".", "directory for figure2.md and figure2.svg")
+	flag.StringVar(&b.out, "o", "docs", "directory for figure2.md and figure2.svg")
 	role := flag.String("role", "", "server or client: what this program is to another of its kind")
 	text := flag.String("load", "", "for -role")
 	flag.Parse()
@@ -77,6 +77,9 @@ func (b *bench) run() (err error) {
 	if b.seconds <= 0 || b.rate <= 0 || b.workers <= 0 || b.shards <= 0 || flag.NArg() > 0 {
 		return errors.New("-seconds, -rate, -workers and -shards are above 0, and nothing follows the flags")
 	}
+	if s, err := os.Stat(b.out); err != nil || !s.IsDir() {
+		return fmt.Errorf("-o %s is no directory", b.out)
+	}
 	if err := netns.Available(); err != nil {
 		return err
 	}
@@ -108,7 +111,7 @@ func (b *bench) run() (err error) {
 // triesMax is how many times a measurement is taken in which the monitor says that
 // it has missed frames: its counts cannot be right then. Other programs on the
 // same CPUs are what makes it miss them.
-const triesMax = 5
+const triesMax = 8
 
 // tries measures until nothing was missed. Counts that differ although nothing
 // was missed are a failure at once.
