@@ -142,15 +142,26 @@ func (l *live) add(frames uint64) {
 	}
 }
 
+// await waits until the capture has settled, or patience is at an end.
+func (l *live) await() {
+	for end := time.Now().Add(patience); !l.settled() && time.Now().Before(end); {
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
 // stop waits until everything that was sent has been dealt with, ends the stack
-// and checks what holds for every capture. Nothing may be sent meanwhile.
+// and checks what holds for every capture. It leaves the device down.
 func (l *live) stop() mbox.Stats {
 	l.t.Helper()
 	if l.cancel == nil {
 		return l.stack.Stats()
 	}
-	for end := time.Now().Add(patience); !l.settled() && time.Now().Before(end); {
-		time.Sleep(2 * time.Millisecond)
+	l.await()
+	if !l.gone { // then the kernel has nothing to add, such as that it still knows its neighbours
+		if err := l.in.Down(l.device); err != nil {
+			l.t.Error(err)
+		}
+		l.await()
 	}
 	l.cancel()
 	l.cancel = nil

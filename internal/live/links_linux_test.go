@@ -82,18 +82,18 @@ func TestRings(t *testing.T) {
 			}
 			o := &overheard{flows: map[mbox.Flow]*conversation{}}
 			var mu sync.Mutex
-			shards := map[[2]netip.AddrPort]map[int]bool{}
+			shards := map[ends]map[int]bool{} // by either end, in the order of the key
 			l := capture(t, server, "s0", rx.RingConfig{Rings: test.rings, Fanout: test.fanout}, mbox.Config{Shards: 3}, func(s *mbox.Stack) {
 				o.register(t)(s)
 				handle(t, s.Monitor(mbox.Stream), mbox.OnPacket, func(c *mbox.Context) {
 					mu.Lock()
 					defer mu.Unlock()
 					k := c.Flow().Key
-					ends := [2]netip.AddrPort{k.Endpoint(0), k.Endpoint(1)}
-					if shards[ends] == nil {
-						shards[ends] = map[int]bool{}
+					of := ends{k.Endpoint(0), k.Endpoint(1)}
+					if shards[of] == nil {
+						shards[of] = map[int]bool{}
 					}
-					shards[ends][c.Shard()] = true
+					shards[of][c.Shard()] = true
 				})
 			})
 			k := newTalk()
@@ -103,9 +103,9 @@ func TestRings(t *testing.T) {
 			l.stop()
 			const may = 1 // miss something, though no frame is missed
 			o.compare(t, k, l.missed()+may)
-			for ends, on := range shards {
+			for of, on := range shards {
 				if len(on) != 1 {
-					t.Errorf("%v was on shards %v", ends, on)
+					t.Errorf("%v was on shards %v", of, on)
 				}
 			}
 			if len(shards) < len(k.plans) && l.missed() == 0 {

@@ -159,7 +159,8 @@ func garbage(rng *rand.Rand, n int, good []byte, buf []byte) []byte {
 	return b
 }
 
-// TestGarbage sends frames of every length that an interface takes. All are
+// TestGarbage sends frames of every length that an interface takes, from nothing
+// to 64 KiB, and in short tests a part of the long ones. All are
 // counted, and the stack is as good as new afterwards.
 func TestGarbage(t *testing.T) {
 	client, server := netns.PairForTest(t, netns.Cable{MTU: 65535})
@@ -172,7 +173,10 @@ func TestGarbage(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	good, buf := datagram(1, 1000), make([]byte, 14+65535)
 	var sent, refused, longest uint64
-	for n := range len(buf) + 1 {
+	for n := 0; n <= len(buf); n++ {
+		if testing.Short() && n > 2000 && n < len(buf)-100 {
+			n += 50
+		}
 		if s.Send(garbage(rng, n, good, buf)) == nil {
 			sent++
 			longest = uint64(n)
@@ -180,7 +184,7 @@ func TestGarbage(t *testing.T) {
 			refused++
 		}
 	}
-	if sent < 65_000 || longest != uint64(len(buf)) {
+	if sent+refused < 3000 || refused > 100 || longest != uint64(len(buf)) {
 		t.Errorf("the kernel took %d frames, the longest of %d octets", sent, longest)
 	}
 	waitFor(t, l.settled)
