@@ -32,6 +32,7 @@ func (p *program) runDemoLive(ctx context.Context, o *options, w *webOptions, la
 	}); err != nil {
 		return failure{err}
 	}
+	shown := p.wantsDisplay(o, w.format.value)
 	s, err := p.sessionOver(rings[0], o, nil, func(c *mbox.Config) { c.Shards = 1 })
 	if err != nil {
 		return errors.Join(err, rings[0].Close())
@@ -52,15 +53,20 @@ func (p *program) runDemoLive(ctx context.Context, o *options, w *webOptions, la
 		}
 		stop()
 	}()
-	board, err := s.playWeb(watching, w, nil, false)
+	board, err := s.playWeb(watching, w, nil, shown)
+	quit := users.Err() == nil
 	stop()
 	leave()
 	<-browsed
 	if err != nil {
 		return err
 	}
+	if quit {
+		_, err = fmt.Fprint(s.out, demoToGoOn)
+		return err
+	}
 	n := &board.all.total
-	_, err = fmt.Fprintf(s.out, demoVerdict, web.accepted.Load(), web.closed.Load(), n[cOpened], n[cClosed], demoMissed(s, rings[0]))
+	_, err = fmt.Fprintf(s.out, demoVerdict+demoToGoOn, web.accepted.Load(), web.closed.Load(), n[cOpened], n[cClosed], demoMissed(s, rings[0]))
 	return err
 }
 
@@ -72,7 +78,9 @@ another, a veth pair between them. This is mbox web -i %s on the servers' side, 
 const demoVerdict = `
 The servers themselves say that they accepted %d connections and closed %d. mbox, in the middle, counted
 %d and %d%s.
+`
 
+const demoToGoOn = `
 To go on:
 
   mbox web -i eth0                 your own interface
