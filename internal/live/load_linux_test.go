@@ -165,10 +165,7 @@ func garbage(rng *rand.Rand, n int, good []byte, buf []byte) []byte {
 func TestGarbage(t *testing.T) {
 	client, server := netns.PairForTest(t, netns.Cable{MTU: 65535})
 	o := &overheard{flows: map[mbox.Flow]*conversation{}}
-	l := capture(t, server, "s0", rx.RingConfig{Rings: 2}, mbox.Config{Shards: 2}, func(s *mbox.Stack) {
-		o.register(t)(s)
-		handle(t, s.Monitor(mbox.Raw), mbox.OnPacket, func(*mbox.Context) {})
-	})
+	l := capture(t, server, "s0", rx.RingConfig{Rings: 2}, mbox.Config{Shards: 2}, o.register(t))
 	s := newSender(t, client, "c0")
 	rng := rand.New(rand.NewPCG(7, 7))
 	good, buf := datagram(1, 1000), make([]byte, 14+65535)
