@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mbox-stack/mbox/internal/netns"
@@ -22,6 +24,8 @@ type bench struct {
 	out     string
 	sizes   []int
 
+	arguments string // of the command line
+
 	self, mbox string // programs
 	cells      []*cell
 	again      int // measurements taken again
@@ -31,6 +35,7 @@ type bench struct {
 func main() {
 	b := &bench{began: time.Now()}
 	quick := flag.Bool("quick", false, "three sizes, a second each")
+	sizes := flag.String("sizes", "64,512,4096,16384,65536", "octets of responses")
 	flag.Float64Var(&b.seconds, "seconds", 4, "of load, for each measurement")
 	flag.IntVar(&b.rate, "rate", 16000, "requests a second that are offered")
 	flag.IntVar(&b.workers, "workers", 32, "requests at a time")
@@ -39,22 +44,36 @@ func main() {
 	role := flag.String("role", "", "server or client: what this program is to another of its kind")
 	text := flag.String("load", "", "for -role")
 	flag.Parse()
-	b.sizes = []int{64, 512, 4 << 10, 16 << 10, 64 << 10}
 	if *quick {
-		b.sizes, b.seconds = []int{64, 4 << 10, 64 << 10}, 1
+		*sizes, b.seconds = "64,4096,65536", 1
 	}
+	b.arguments = strings.Join(os.Args[1:], " ")
 	var err error
-	switch *role {
-	case "":
-		err = b.run()
-	default:
+	if *role != "" {
 		err = play(*role, *text)
+	} else if err = b.setSizes(*sizes); err == nil {
+		err = b.run()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "fig2:", err)
 		os.Exit(1)
 	}
 }
+
+// setSizes reads what -sizes says.
+func (b *bench) setSizes(list string) error {
+	for text := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > octetsMax {
+			return fmt.Errorf("-sizes %s: numbers from 1 to %d, separated by commas", list, octetsMax)
+		}
+		b.sizes = append(b.sizes, n)
+	}
+	return nil
+}
+
+// octetsMax is the most that a response may have.
+const octetsMax = 1 << 24
 
 // play is one of the programs that take part.
 func play(role, text string) error {

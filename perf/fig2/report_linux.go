@@ -38,13 +38,7 @@ func (b *bench) at(mode string, octets int, keep bool) *cell {
 }
 
 // command returns the command that repeats this.
-func (b *bench) command() string {
-	s := "go run ./perf/fig2"
-	if len(b.sizes) == 3 {
-		return s + " -quick"
-	}
-	return s
-}
+func (b *bench) command() string { return strings.TrimSpace("go run ./perf/fig2 " + b.arguments) }
 
 // markdown returns the table.
 func (b *bench) markdown() []byte {

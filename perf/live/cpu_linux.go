@@ -107,12 +107,16 @@ func (b *bench) cpu() error {
 	}
 	var sent uint64
 	var took time.Duration
+	var args []string
+	if b.profile != "" {
+		args = []string{"--profile", b.profile}
+	}
 	r, err := b.watch(func(s *netns.Sender) (err error) {
 		began := time.Now()
 		sent, err = c.play(s, 0, began.Add(time.Duration(b.seconds*float64(time.Second))))
 		took = time.Since(began)
 		return err
-	})
+	}, args...)
 	if err != nil {
 		return err
 	}
@@ -131,13 +135,13 @@ func (b *bench) cpu() error {
 }
 
 // watch runs mbox web while f sends.
-func (b *bench) watch(f func(*netns.Sender) error) (*monitor.Result, error) {
+func (b *bench) watch(f func(*netns.Sender) error, args ...string) (*monitor.Result, error) {
 	sender, watched, stop, err := pair()
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
-	m, err := monitor.Start(watched, b.mbox, "s0", b.mode)
+	m, err := monitor.Start(watched, b.mbox, "s0", b.mode, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,8 @@
 // and 10 ms.
 //
 // soak: connections open and close all the time, no two of the same. If the
-// monitor's resident memory at the end is not within 5 % of what it was after the
-// first tenth, the run has failed.
+// monitor's resident memory at the end is not within 5 % of what it was after a
+// minute (after half of a soak that is shorter than two), the run has failed.
+//
+// With -profile cpu, mbox writes a profile of the load into the working directory.
 package main

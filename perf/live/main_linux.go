@@ -20,6 +20,7 @@ type bench struct {
 	soak    time.Duration
 	rate    int // of the soak, packets a second
 	mode    string
+	profile string
 	mbox    string
 }
 
@@ -37,6 +38,7 @@ func main() {
 	flag.DurationVar(&b.soak, "soak", 40*time.Second, "how long to soak")
 	flag.IntVar(&b.rate, "rate", 50_000, "packets a second of the soak")
 	flag.StringVar(&b.mode, "mode", "flow", "of mbox web: packet, flow or stream")
+	flag.StringVar(&b.profile, "profile", "", "of cpu's mbox: a kind that mbox --profile knows")
 	flag.Parse()
 	if err := b.run(strings.Split(*only, ",")); err != nil {
 		fmt.Fprintln(os.Stderr, "live:", err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -10,11 +9,11 @@ import (
 	"github.com/mbox-stack/mbox/perf/internal/monitor"
 )
 
-// How much the memory of the end may differ from that after the first tenth, and
-// the default of how long mbox keeps a connection that is over.
+// How much the memory of the end may differ from that when all had its size: after
+// a minute, and in a soak of less than two after half of it.
 const (
-	soakWithin    = 0.05
-	closedDefault = time.Minute
+	soakWithin = 0.05
+	soakSettle = time.Minute
 )
 
 // memory soaks the monitor in connections, and fails if it grows.
@@ -23,9 +22,10 @@ func (b *bench) memory() error {
 	if err != nil {
 		return err
 	}
-	// The table is as full as it gets when the first connections leave it: that
-	// must be over by the end of the first tenth.
-	idle := min(closedDefault, b.soak/20)
+	// The table is as full as it gets when the first connections leave it, which
+	// must be long past when all is to have its size.
+	settled := min(soakSettle, b.soak/2)
+	idle := settled / 8
 	fmt.Printf("soak: %v at %d packets a second, connections kept for %v when they are over\n", b.soak, b.rate, idle)
 	sender, watched, stop, err := pair()
 	if err != nil {
@@ -54,7 +54,7 @@ func (b *bench) memory() error {
 		if last, err = m.Resident(); err != nil {
 			return err
 		}
-		if tenth == 0 {
+		if first == 0 && time.Duration(tenth+1)*b.soak/10 >= settled {
 			first = last
 		}
 		fmt.Printf("  %2d0 %%   %9d packets sent   %6.1f MiB resident\n", tenth+1, sent, float64(last)/(1<<20))
@@ -65,10 +65,10 @@ func (b *bench) memory() error {
 		return err
 	}
 	change := float64(last)/float64(first) - 1
-	fmt.Printf("  %d connections opened, %d closed; %d frames dropped by the ring, %d by the mailbox; memory %+.1f %%\n",
-		r.Opened, r.Closed, r.RingDrops, r.MailboxDrops, 100*change)
+	fmt.Printf("  %d connections opened, %d closed; %d frames dropped by the ring, %d by the mailbox; memory since %v %+.1f %%\n",
+		r.Opened, r.Closed, r.RingDrops, r.MailboxDrops, settled, 100*change)
 	if math.Abs(change) > soakWithin {
-		return errors.New("resident memory is not within 5 % of what it was after the first tenth")
+		return fmt.Errorf("resident memory is not within 5 %% of what it was after %v", settled)
 	}
 	return nil
 }
