@@ -195,7 +195,7 @@ func TestExactInVXLAN(t *testing.T) {
 			} else if err != nil {
 				t.Fatal(err)
 			}
-			exact(t, client, server, client, "c0", rx.RingConfig{}, mbox.Config{Shards: 2}, 40, "192.168.7.2", "fd07::2")
+			exact(t, client, server, client, "c0", rx.RingConfig{Rings: 2}, mbox.Config{Shards: 2}, 40, "192.168.7.2", "fd07::2")
 		})
 	}
 }

@@ -58,9 +58,9 @@ func TestInterfaceComesAndGoes(t *testing.T) {
 }
 
 // TestRings: whatever the kernel deals frames out to rings by, all frames of a
-// connection come to one shard, inside a tunnel, too, whose two ways go to
-// different rings. Frames of different rings may overtake each other on their way
-// there: streams may have gaps then, but no wrong octet.
+// connection come to one shard, inside a tunnel, too. By queue or by CPU the two
+// ways of a connection may come by different rings, and overtake each other on
+// their way there: streams may have gaps then, but no wrong octet.
 func TestRings(t *testing.T) {
 	for _, test := range []struct {
 		name   string
