@@ -2,11 +2,13 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,25 +16,83 @@ import (
 	"github.com/mbox-stack/mbox/internal/traffic"
 )
 
-// demo returns the command that shows what mbox does, on frames of its own.
+// demoOptions are what the flags of demo say.
+type demoOptions struct {
+	generated bool
+	lasts     interval
+}
+
+// The live demo's time: enough to see connections come and go, and on a terminal,
+// where it can be left at any time, enough to look around.
+const (
+	demoLasts         = 12 * time.Second
+	demoLastsTerminal = time.Minute
+)
+
+// demo returns the command that shows what mbox does, with nothing to set up.
 func (p *program) demo() *cobra.Command {
-	o := newOptions()
+	o, d := newOptions(), &demoOptions{}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "See it work: one command, nothing to set up",
-		Long: `Make up a working day of a small network, in which most of what can happen to
-a connection happens once, follow its flows, and say what there was to see.`,
-		Example: "  mbox demo\n  mbox demo -w demo.pcapng",
+		Long: `As root on Linux: make two network namespaces joined by a veth pair, run a small
+web in them, servers here and users there, and watch it live as mbox web does.
+Everything is gone when it ends, however it ends.
+
+Without root, or with --generated: make up a working day of a small network, in
+which most of what can happen to a connection happens once, watch its web servers
+in the same way, follow all its flows, and say what there was to see.`,
+		Example: "  mbox demo\n  mbox demo --generated\n  mbox demo --generated -w demo.pcapng",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return fmt.Errorf("demo: takes no arguments, and got %q", args[0])
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.runDemo(cmd, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.runDemo(cmd, o, d) },
 	}
+	cmd.Flags().BoolVar(&d.generated, "generated", false, "show frames that mbox makes up, as without root")
+	cmd.Flags().Var(&d.lasts, "duration", "how long the live demo takes (default 12s, on a terminal 1m)")
 	cmd.Flags().StringVarP(&o.write, "write", "w", "", "write the frames to `FILE`, as pcapng, to try other commands on")
 	return cmd
+}
+
+func (p *program) runDemo(cmd *cobra.Command, o *options, d *demoOptions) error {
+	if !d.generated {
+		missing := demoLiveMissing()
+		if missing == nil {
+			return p.runDemoLive(cmd.Context(), o, newWebOptions(), d.length(p))
+		}
+		fmt.Fprintf(p.stderr, "mbox: demo: not live: %v\n", missing)
+	}
+	if err := p.runDemoWeb(cmd.Context()); err != nil {
+		return err
+	}
+	return p.runDemoDay(cmd.Context(), o)
+}
+
+// length returns how long the live demo takes.
+func (d *demoOptions) length(p *program) time.Duration {
+	switch {
+	case d.lasts > 0:
+		return time.Duration(d.lasts)
+	case isTerminal(p.stdout):
+		return demoLastsTerminal
+	}
+	return demoLasts
+}
+
+// runDemoWeb shows mbox web on the generated frames.
+func (p *program) runDemoWeb(ctx context.Context) error {
+	s, err := p.sessionOver(generated(traffic.NewDemo()), newOptions(), nil, func(c *mbox.Config) { c.Shards = 1 })
+	if err != nil {
+		return err
+	}
+	w := newWebOptions()
+	w.format.value = "lines"
+	fmt.Fprint(s.out, "A working day of a small network, of frames that mbox made up. mbox web, on its web servers, says:\n\n")
+	_, err = s.playWeb(ctx, w, nil, false)
+	return err
 }
 
 // demoHistory is how many octets stay comparable: as many as a receiver without
@@ -47,7 +107,8 @@ type showcase struct {
 	story   mbox.Key[story]
 }
 
-func (p *program) runDemo(cmd *cobra.Command, o *options) error {
+// runDemoDay shows all flows of the generated frames, and what there was to see.
+func (p *program) runDemoDay(ctx context.Context, o *options) error {
 	frames := generated(traffic.NewDemo())
 	n := frames.Len()
 	s, err := p.sessionOver(frames, o, nil, func(c *mbox.Config) { c.Shards, c.History = 1, demoHistory })
@@ -68,13 +129,13 @@ func (p *program) runDemo(cmd *cobra.Command, o *options) error {
 		}
 		return show.print(s, n)
 	})
-	return s.play(cmd.Context())
+	return s.play(ctx)
 }
 
 // print prints everything.
 func (w *showcase) print(s *session, frames int) error {
 	slices.SortFunc(w.records, func(a, b record) int { return cmp.Compare(a.first, b.first) })
-	fmt.Fprintf(s.out, "A working day of a small network, %d frames that mbox made up. Every flow of it:\n\n", frames)
+	fmt.Fprintf(s.out, "\nThe same day, %d frames. Every flow of it:\n\n", frames)
 	t := newTable(s.out, demoHead)
 	for _, g := range groups(w.records) {
 		fmt.Fprintf(t, "%s\n", g.row())
@@ -104,7 +165,7 @@ func (w *showcase) print(s *session, frames int) error {
 const demoNext = `
 To go on:
 
-  mbox demo -w %[1]s                     keep these frames
+  mbox demo --generated -w %[1]s         keep these frames
   mbox events -r %[1]s --on rexmit,anomaly,gap --history 64KiB
   mbox dump -r %[1]s port 631            one connection, segment by segment
   mbox streams -r %[1]s -d out           what was said, a file for each side

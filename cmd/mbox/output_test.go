@@ -23,7 +23,7 @@ import (
 func TestGolden(t *testing.T) {
 	demo := writeCapture(t, traffic.NewDemo())
 	for name, args := range map[string]string{
-		"demo.txt":           "demo",
+		"demo.txt":           "demo --generated",
 		"flows.txt":          "flows -r DEMO",
 		"flows.csv":          "flows -r DEMO --format csv port 80",
 		"flows.jsonl":        "flows -r DEMO --format jsonl --sha256",

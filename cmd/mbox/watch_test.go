@@ -90,7 +90,7 @@ func TestWebOfALiveSource(t *testing.T) {
 		time.Sleep(200 * time.Millisecond) // a few seconds of 20 ms without a frame
 		close(src.end)
 	}()
-	if err := s.playWeb(context.Background(), w, nil, false); err != nil || stderr.Len() > 0 {
+	if _, err := s.playWeb(context.Background(), w, nil, false); err != nil || stderr.Len() > 0 {
 		t.Fatalf("%v, %s", err, &stderr)
 	}
 	checkSeconds(t, stdout.String(), must(t, "web", "-r", writeCapture(t, pages()), "--format", "jsonl", "--rows", "3"))

@@ -35,15 +35,19 @@ type webOptions struct {
 	every  interval
 }
 
-// web returns the command that watches web servers.
-func (p *program) web() *cobra.Command {
-	o := newOptions()
-	w := &webOptions{
+// newWebOptions returns the options with their defaults.
+func newWebOptions() *webOptions {
+	return &webOptions{
 		mode:   choice{kind: "MODE", value: modeStream, of: []string{modePacket, modeFlow, modeStream}},
 		format: choice{kind: "FORM", value: "auto", of: []string{"auto", "lines", "jsonl"}},
 		sort:   choice{kind: "COLUMN", value: "bytes", of: measureNames()},
 		every:  interval(time.Second),
 	}
+}
+
+// web returns the command that watches web servers.
+func (p *program) web() *cobra.Command {
+	o, w := newOptions(), newWebOptions()
 	cmd := &cobra.Command{
 		Use:   "web {-i IFACE | -r FILE} [flags] [filter expression]",
 		Short: "Web servers by the second: connections, traffic, loss, hosts",
@@ -122,14 +126,16 @@ func (p *program) runWeb(ctx context.Context, o *options, w *webOptions, args []
 	if err != nil {
 		return err
 	}
-	return s.playWeb(ctx, w, args, shown)
+	_, err = s.playWeb(ctx, w, args, shown)
+	return err
 }
 
 // adjust leaves room for what is kept with flows.
 func (w *webOptions) adjust(c *mbox.Config) { c.Memory = keeping(c.Memory, 20) }
 
-// playWeb plays a session as web does, shown on a screen or not.
-func (s *session) playWeb(ctx context.Context, w *webOptions, args []string, shown bool) error {
+// playWeb plays a session as web does, shown on a screen or not. It returns what
+// has been counted.
+func (s *session) playWeb(ctx context.Context, w *webOptions, args []string, shown bool) (*board, error) {
 	scope := strings.Join(args, " ")
 	if strings.TrimSpace(scope) == "" {
 		scope = webPorts
@@ -138,7 +144,7 @@ func (s *session) playWeb(ctx context.Context, w *webOptions, args []string, sho
 	b.live = s.isLive()
 	meter, err := s.webMeter(w, scope, b)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	out, failed := s.webWriter(w)
 	var d *display
@@ -167,7 +173,7 @@ func (s *session) playWeb(ctx context.Context, w *webOptions, args []string, sho
 		}
 		return errors.Join(left, unless(err, failed()))
 	})
-	return s.play(ctx)
+	return b, s.play(ctx)
 }
 
 // unless returns err, unless it is known already.

@@ -21,7 +21,7 @@ import (
 // TestWrite: -w writes the frames that were looked at, as gopacket reads them.
 func TestWrite(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "w.pcapng")
-	must(t, "demo", "-w", name)
+	must(t, "demo", "--generated", "-w", name)
 	f, err := os.Open(name)
 	if err != nil {
 		t.Fatal(err)

@@ -57,8 +57,9 @@ func flows(n, octets int) (frames [][]byte) {
 	return frames
 }
 
-// TestDropsAddUp sends more, and faster, than a small ring holds: what it had
-// no room for is counted, and nothing is missing between the counts.
+// TestDropsAddUp sends more than a small ring and a mailbox hold while a handler
+// does not return: what there was no room for is counted, and nothing is missing
+// between the counts.
 func TestDropsAddUp(t *testing.T) {
 	client, server := netns.PairForTest(t, netns.Cable{})
 	var seen atomic.Uint64
@@ -80,8 +81,8 @@ func TestDropsAddUp(t *testing.T) {
 	if frames+dropped < sent {
 		t.Errorf("%d sent, %d captured + %d dropped", sent, frames, dropped)
 	}
-	if dropped == 0 {
-		t.Error("a ring of 256 KiB had room for 20 MB")
+	if missed == 0 {
+		t.Error("there was room for 20 MB that nobody took")
 	}
 	if n := seen.Load(); n+missed < sent {
 		t.Errorf("handlers saw %d of %d, %d were dropped", n, sent, missed)
@@ -135,8 +136,8 @@ func TestOverload(t *testing.T) {
 	if quick.Dropped.Frames > quick.Handed.Frames/10 {
 		t.Errorf("the shard that is awake has dropped %d and was handed %d", quick.Dropped.Frames, quick.Handed.Frames)
 	}
-	if l.dropped() > 110_000/10 {
-		t.Errorf("one slow shard had the ring drop %d frames", l.dropped())
+	if n := l.dropped(); n > 110_000/10 {
+		t.Errorf("one slow shard had the ring drop %d frames", n)
 	}
 	wake()
 	l.stop()
@@ -162,20 +163,21 @@ func garbage(rng *rand.Rand, n int, good []byte, buf []byte) []byte {
 	return b
 }
 
-// TestGarbage sends frames of every length that an interface takes. All are
+// TestGarbage sends frames of every length that an interface takes, from nothing
+// to 64 KiB, and in short tests a part of the long ones. All are
 // counted, and the stack is as good as new afterwards.
 func TestGarbage(t *testing.T) {
 	client, server := netns.PairForTest(t, netns.Cable{MTU: 65535})
 	o := &overheard{flows: map[mbox.Flow]*conversation{}}
-	l := capture(t, server, "s0", rx.RingConfig{Rings: 2}, mbox.Config{Shards: 2}, func(s *mbox.Stack) {
-		o.register(t)(s)
-		handle(t, s.Monitor(mbox.Raw), mbox.OnPacket, func(*mbox.Context) {})
-	})
+	l := capture(t, server, "s0", rx.RingConfig{Rings: 2}, mbox.Config{Shards: 2}, o.register(t))
 	s := newSender(t, client, "c0")
 	rng := rand.New(rand.NewPCG(7, 7))
 	good, buf := datagram(1, 1000), make([]byte, 14+65535)
 	var sent, refused, longest uint64
-	for n := range len(buf) + 1 {
+	for n := 0; n <= len(buf); n++ {
+		if testing.Short() && n > 2000 && n < len(buf)-100 {
+			n += 50
+		}
 		if s.Send(garbage(rng, n, good, buf)) == nil {
 			sent++
 			longest = uint64(n)
@@ -183,7 +185,7 @@ func TestGarbage(t *testing.T) {
 			refused++
 		}
 	}
-	if sent < 65_000 || longest != uint64(len(buf)) {
+	if sent+refused < 3000 || refused > 100 || longest != uint64(len(buf)) {
 		t.Errorf("the kernel took %d frames, the longest of %d octets", sent, longest)
 	}
 	waitFor(t, l.settled)
@@ -232,7 +234,8 @@ func TestLeavesNothing(t *testing.T) {
 	for i := range 5 {
 		round(1 + i)
 	}
-	if d, r := held(); d > descriptors || r > rings {
-		t.Errorf("%d descriptors and %d mapped rings became %d and %d", descriptors, rings, d, r)
-	}
+	waitFor(t, func() bool { // a ring is closed beside the run that it ends
+		d, r := held()
+		return d <= descriptors && r <= rings
+	})
 }

@@ -41,6 +41,7 @@ var floors = map[string]int{
 	"internal/witness":      6,
 	"internal/live":         6,
 	"perf/internal/measure": 6,
+	"perf/internal/monitor": 6,
 
 	"cmd/mbox/internal/hostname": 6,
 	"cmd/mbox/internal/outfile":  6,
