@@ -149,7 +149,7 @@ func (r *running) build(s *Stack, snap *uevents.Snapshot, seed uint64, live bool
 	}
 	for i := range n {
 		sh, err := shard.New(shard.Config{
-			Index: i, Seed: seed, FlowsPerSlot: s.cfg.flowsPerSlot(), Rules: tcpfsm.Rules{Strict: s.cfg.Strict},
+			Index: i, Seed: seed, Live: live, FlowsPerSlot: s.cfg.flowsPerSlot(), Rules: tcpfsm.Rules{Strict: s.cfg.Strict},
 			Checksums: s.cfg.Checksums, Timeouts: s.cfg.Timeouts, NoPickup: s.cfg.NoPickup,
 			History: s.cfg.History, Keep: s.cfg.History > 0, Policies: s.cfg.Policies, Policy: s.cfg.Policy,
 			Memory: memory, Log: s.cfg.Log, Pool: r.pool, Reply: r.reply, OnMark: r.onMark,

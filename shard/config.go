@@ -78,6 +78,7 @@ type PolicyRule struct {
 type Config struct {
 	Index        int    // of this shard
 	Seed         uint64 // of the flow hash, as the receiver has it
+	Live         bool   // a source cannot wait for the shard
 	FlowsPerSlot int    // flow records that one slot may have; 0: flowsPerSlotDefault
 	Rules        tcpfsm.Rules
 	Checksums    Checksums

@@ -63,12 +63,19 @@ type Shard struct {
 	published atomic.Pointer[Stats]
 }
 
-// trafficMax and requestsMax bound a shard's mailboxes. Thirty-two batches keep
-// a shard busy for about a millisecond while its receiver waits for a ring; more
-// would only add delay and pin the memory that frames lie in.
+// The bounds of a shard's mailboxes. Thirty-two batches keep a shard busy for
+// about a millisecond while the reader of a capture waits for the disk; more
+// would only push out of the caches what the shard is about to look at.
+//
+// A live source cannot wait: what finds no room is lost, though the ring may have
+// plenty. A shard whose thread is not scheduled for ten milliseconds, of the 300,000
+// packets a second that one sender makes, or of blocks that hold four segments of
+// 64 KiB each, must find them in its mailbox; how much of a ring it may hold
+// while it sleeps is bounded apart (rx, leases).
 const (
-	trafficMax  = 32
-	requestsMax = 256
+	trafficMax     = 32
+	trafficLiveMax = 512
+	requestsMax    = 256
 )
 
 // publishEvery is how many marks go by between two publications of counters,
@@ -80,8 +87,12 @@ func New(cfg Config, snap *uevents.Snapshot) (*Shard, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	room := trafficMax
+	if cfg.Live {
+		room = trafficLiveMax
+	}
 	s := &Shard{
-		Traffic:  actors.NewMailbox[Message](trafficMax),
+		Traffic:  actors.NewMailbox[Message](room),
 		Requests: actors.NewMailbox[Request](requestsMax),
 		cfg:      cfg,
 		flows:    buffers.NewSlab[flow](0),
