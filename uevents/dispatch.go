@@ -102,7 +102,12 @@ func (d *Dispatcher) Raise(k Kind, h Hook, side wire.Dir, data []byte, off uint6
 	o.Kind, o.Hook, o.Side, o.Only = k, h, side, 0
 	d.ctx.now = o
 	d.pc, d.changed, d.busy = 0, false, true
-	d.Run()
+	d.steps()
+	if len(d.raised) == 0 {
+		d.busy = false
+		return
+	}
+	d.Run() // what handlers have raised
 }
 
 // Idle reports whether nothing is left to run.
