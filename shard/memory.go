@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"runtime/debug"
 	"time"
 
 	"github.com/mbox-stack/mbox/buffers"
@@ -95,12 +96,18 @@ func (s *Shard) trim() {
 		return
 	}
 	s.trimmed = s.clock
-	if s.flows.Cap() > trimOver*s.flows.Len() {
-		s.flows.Trim()
-		s.wheel.nodes.Trim()
-		s.pairs.Trim()
-		s.labels.Trim()
-		s.alarms.Trim()
-		s.arena.Trim()
+	if s.flows.Cap() <= trimOver*s.flows.Len() {
+		return
+	}
+	freed := s.flows.Trim() + s.wheel.trim() + s.pairs.Trim() + s.labels.Trim() + s.alarms.Trim()
+	s.arena.Trim()
+	if freed > burstOctets {
+		go debug.FreeOSMemory()
 	}
 }
+
+// burstOctets is how much memory a burst must have left for the runtime to be
+// asked to give back at once what was its on the heap, indexes above all. By
+// itself it takes many minutes. The collection that this costs finds a heap that
+// has become small.
+const burstOctets = 32 << 20

@@ -234,3 +234,12 @@ func (w *wheel) next() (level int, at tick, ok bool) {
 
 // peek returns the timer that is due first. There is one after advance said so.
 func (w *wheel) peek() handle { return w.due[len(w.due)-1] }
+
+// trim gives back what many timers have left behind, and returns how many octets
+// that was.
+func (w *wheel) trim() int {
+	if len(w.due) == 0 {
+		w.due = nil
+	}
+	return w.nodes.Trim()
+}
