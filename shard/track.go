@@ -145,18 +145,18 @@ func (s *Shard) raw() {
 func (s *Shard) scene(phase uevents.Phase, number uint64) {
 	s.seg.staged = false
 	var conn *tcpfsm.Conn
-	var sender wire.Dir
-	if s.fl != nil {
-		if s.fl.isTCP() {
-			conn = &s.fl.conn
-		}
-		sender = s.seg.dir
+	if s.fl != nil && s.fl.isTCP() {
+		conn = &s.fl.conn
 	}
 	if phase == uevents.PhaseFrame {
+		var sender wire.Dir
+		if s.fl != nil {
+			sender = s.seg.dir
+		}
 		s.disp.EnterFrame(s.frame, conn, sender)
 		return
 	}
-	s.disp.Enter(&uevents.Scene{Conn: conn, Clock: s.clock, Timestamp: s.clock, Phase: phase, Number: number, Sender: sender})
+	s.disp.Enter(&uevents.Scene{Conn: conn, Clock: s.clock, Timestamp: s.clock, Phase: phase, Number: number})
 }
 
 // enterFlow makes h the flow that events are about.
