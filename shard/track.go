@@ -145,14 +145,14 @@ func (s *Shard) raw() {
 func (s *Shard) scene(phase uevents.Phase, number uint64) {
 	s.seg.staged = false
 	var conn *tcpfsm.Conn
-	if s.fl != nil && s.fl.isTCP() {
-		conn = &s.fl.conn
+	var sender wire.Dir
+	if s.fl != nil {
+		if s.fl.isTCP() {
+			conn = &s.fl.conn
+		}
+		sender = s.seg.dir
 	}
 	if phase == uevents.PhaseFrame {
-		var sender wire.Dir
-		if s.fl != nil {
-			sender = s.seg.dir
-		}
 		s.disp.EnterFrame(s.frame, conn, sender)
 		return
 	}

@@ -34,6 +34,7 @@ type twinRule struct {
 	sums  Checksums
 	times Timeouts
 	room  int // flows in a slot
+	batch int // frames
 }
 
 var twinEvents = []struct {
@@ -72,7 +73,7 @@ var (
 // that is what a raw socket asks for, though it selects nothing here.
 func newTwin(t *testing.T, r twinRule, long bool) *twin {
 	t.Helper()
-	tw := &twin{steady: &steady{pool: buffers.NewBatchPool(8, 1), clock: 1e18}, rule: r}
+	tw := &twin{steady: &steady{pool: buffers.NewBatchPool(r.batch, 1), clock: 1e18}, rule: r}
 	var ctl controller
 	for index := range 2 {
 		sock, err := ctl.set.Open(&ctl, uevents.Stream, fmt.Sprint(index))
@@ -297,7 +298,7 @@ func neighbours(n int) (names []int) {
 func (tw *twin) feed(frames []buffers.Frame, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 2))
 	for len(frames) > 0 {
-		n := min(1+rng.IntN(20), len(frames))
+		n := min(1+rng.IntN(100), len(frames))
 		tw.run(frames[:n])
 		frames = frames[n:]
 		switch rng.IntN(30) {
@@ -327,6 +328,7 @@ func TestShortWaysAreStages(t *testing.T) {
 		if rng.IntN(2) == 0 {
 			r.times = Timeouts{Embryonic: 3 * time.Second, Established: 6 * time.Second, Closing: time.Second, Closed: 500 * time.Millisecond}
 		}
+		r.batch = 1 + rng.IntN(100)
 		names := crowd
 		if r.room = 1 + rng.IntN(10); rng.IntN(2) == 0 {
 			r.room, names = 100, nil
