@@ -1,6 +1,7 @@
 package buffers
 
 import (
+	"os"
 	"runtime"
 	"slices"
 	"unsafe"
@@ -21,7 +22,6 @@ type chunks struct {
 }
 
 const (
-	page = 4096
 	// regionMin and regionMax bound a region; each is a quarter of what there is.
 	regionMin = 2 * sys.HugePage
 	regionMax = 128 * sys.HugePage
@@ -30,6 +30,7 @@ const (
 // newChunks returns the memory for chunks of so many octets, to be given back
 // when owner is collected.
 func newChunks[T any](owner *T, octets int) *chunks {
+	page := os.Getpagesize() // 16 or 64 KiB on some machines: a chunk's pages are no other's
 	m := &chunks{octets: (octets + page - 1) / page * page}
 	runtime.AddCleanup(owner, (*chunks).unmap, m)
 	return m

@@ -59,6 +59,9 @@ func (s *Shard) silent(h, timer handle) {
 		return
 	}
 	if deadline := later(fl.last, after); deadline > s.wheel.now {
+		if first, ok := s.firstDeadline(fl); ok {
+			deadline = min(deadline, first) // so that young holds
+		}
 		s.wheel.move(timer, deadline)
 		return
 	}
@@ -103,11 +106,18 @@ func (s *Shard) relive(h handle, fl *flow) {
 }
 
 // young reports whether the flow's timer must still stand where it was first
-// armed, and that is not later than deadline: then there is no need to look. Of
-// most flows that is true from their first packet to their last.
+// armed, or before, and that is not later than deadline: then there is no need to
+// look. Of most flows that is true from their first packet to their last.
 func (s *Shard) young(fl *flow, deadline int64) bool {
-	first := later(fl.first, s.cfg.Timeouts.Embryonic)
-	return fl.isTCP() && s.cfg.Timeouts.Embryonic >= 0 && s.wheel.now < first && first <= deadline
+	first, ok := s.firstDeadline(fl)
+	return ok && first <= deadline
+}
+
+// firstDeadline returns where the flow's timer was first armed, if that is still
+// to come. Until then the timer never stands behind it.
+func (s *Shard) firstDeadline(fl *flow) (first int64, ok bool) {
+	first = later(fl.first, s.cfg.Timeouts.Embryonic)
+	return first, fl.isTCP() && s.cfg.Timeouts.Embryonic >= 0 && s.wheel.now < first
 }
 
 // ring raises OnTimer for an alarm and forgets it.

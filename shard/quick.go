@@ -35,7 +35,7 @@ func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 	}
 	plan := s.plans.At(fl.plan)
 	reads := p.PayloadLen > 0 && plan.Reassemble[d&1]
-	if (reads || fl.pair != 0) && !s.inOrder(fl, plan, p, d, reads) || s.checksumBad(f) {
+	if (plan.Reassemble[d&1] || fl.pair != 0) && !s.inOrder(fl, plan, p, d) || s.checksumBad(f) {
 		return false
 	}
 	if !s.quickPre(f, h, fl, plan, d) {
@@ -76,7 +76,8 @@ func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool
 	p := &f.Packet
 	plan := s.plans.At(fl.plan)
 	if p.PayloadLen > 0 || fl.flags&flowFresh != 0 || plan.Wants(uevents.KindRexmit, uevents.PreTCP, d) ||
-		fl.pair != 0 && !s.inOrder(fl, plan, p, d, false) || fl.conn.Renews(&p.Segment, d) || s.checksumBad(f) {
+		fl.flags&(flowUnread<<d) != 0 && plan.Reassemble[d&1] ||
+		fl.pair != 0 && !s.holdsNothing(fl, plan) || fl.conn.Renews(&p.Segment, d) || s.checksumBad(f) {
 		return false
 	}
 	before := plan.Wants(uevents.KindPacket, uevents.PreTCP, d)
@@ -98,7 +99,7 @@ func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool
 		s.timeHandshake(fl, p, d)
 	}
 	s.relist(h, fl, f.Hash)
-	s.stage = stagePost
+	s.stage = stageText
 	if !before && (plan.Wants(uevents.KindStateChange, uevents.PostTCP, d) || plan.Wants(uevents.KindStateChange, uevents.PostTCP, d.Reverse()) ||
 		plan.Wants(uevents.KindConnEstablished, uevents.PostTCP, d) || plan.Wants(uevents.KindPacket, uevents.PostTCP, d)) {
 		s.frame = f
@@ -107,6 +108,9 @@ func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool
 	}
 	if s.frame != nil {
 		s.raiseTCP(d)
+	} else if plan.Reassemble[d&1] {
+		s.pairOf(fl)
+		s.position(fl, d)
 	}
 	return true
 }
@@ -121,25 +125,26 @@ func (s *Shard) known(f *buffers.Frame, hint handle) (handle, *flow) {
 	return s.lookup(f.Hash, &f.Packet.Key)
 }
 
-// inOrder reports whether nothing is held of either stream of the flow, nor to
-// be kept, and the packet's text, where somebody reads it, comes next on its
-// side. It makes the streams if there are none yet.
-func (s *Shard) inOrder(fl *flow, plan *uevents.Plan, p *wire.Packet, d wire.Dir, reads bool) bool {
+// holdsNothing reports whether nothing is held of either stream of the flow, nor
+// to be kept.
+func (s *Shard) holdsNothing(fl *flow, plan *uevents.Plan) bool {
 	if plan.Keep[0] || plan.Keep[1] {
 		return false
 	}
-	pr := s.pairOf(fl)
-	if pr.dir[0].stream.Holds() || pr.dir[1].stream.Holds() {
+	pr := s.pairs.At(fl.pair)
+	return !pr.dir[0].stream.Holds() && !pr.dir[1].stream.Holds()
+}
+
+// inOrder reports whether the flow holds nothing, and the packet is where its
+// side's stream stands, if somebody reads that. A stream that is not open yet is
+// for the stages: its place is told by the first segment that gets to it, with
+// text or without.
+func (s *Shard) inOrder(fl *flow, plan *uevents.Plan, p *wire.Packet, d wire.Dir) bool {
+	if fl.pair == 0 || !s.holdsNothing(fl, plan) {
 		return false
 	}
-	st := &pr.dir[d&1]
-	switch {
-	case !reads:
-		return true
-	case !st.touched:
-		return fl.flags&(flowUnread<<d) == 0 && s.position(fl, d) && st.seq == p.Segment.Seq
-	}
-	return st.seq == p.Segment.Seq
+	st := s.side(fl, d&1)
+	return !plan.Reassemble[d&1] || st.open && st.seq == p.Segment.Seq
 }
 
 // quickScene makes the frame under way, a packet of a flow, what handlers see.

@@ -118,7 +118,7 @@ func (d *Dispatcher) EnterFrame(f *buffers.Frame, conn *tcpfsm.Conn, sender wire
 
 // NoPacket makes the scene one without a packet, at the same place in the order
 // of events: what ends because of the packet at hand is not about it.
-func (d *Dispatcher) NoPacket() { d.ctx.frame, d.ctx.packet = nil, nil }
+func (d *Dispatcher) NoPacket() { d.ctx.frame, d.ctx.packet, d.ctx.sender = nil, nil, 0 }
 
 // Phase returns what is going on at the scene's time.
 func (d *Dispatcher) Phase() Phase { return d.ctx.phase }
@@ -141,8 +141,9 @@ func (c *Context) Hook() Hook { return c.now.Hook }
 // in: the packet's sender, the stream's sender, the endpoint that changed.
 func (c *Context) Side() wire.Dir { return c.now.Side }
 
-// Sender returns the endpoint that has sent the packet at hand. Side may be the
-// other one: an acknowledgement can make the octets of its receiver available.
+// Sender returns the endpoint that has sent the packet at hand, ToServer where
+// there is none. Side may be the other one: an acknowledgement can make the octets
+// of its receiver available.
 func (c *Context) Sender() wire.Dir { return c.sender }
 
 // Socket returns the socket whose handler is running, nil in a filter.

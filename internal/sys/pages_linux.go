@@ -2,6 +2,7 @@ package sys
 
 import (
 	"fmt"
+	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -40,6 +41,8 @@ func Unmap(b []byte) {
 }
 
 // Discard gives the pages of b back, a part of what MapHuge returned that begins
-// and ends at a page; they read as zero from then on. It reports whether it
-// could.
-func Discard(b []byte) bool { return unix.Madvise(b, unix.MADV_DONTNEED) == nil }
+// and ends at a page of the system's; they read as zero from then on. It reports
+// whether it could: of a part of a page the kernel would take the whole.
+func Discard(b []byte) bool {
+	return len(b)%os.Getpagesize() == 0 && unix.Madvise(b, unix.MADV_DONTNEED) == nil
+}

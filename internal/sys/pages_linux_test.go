@@ -1,6 +1,7 @@
 package sys_test
 
 import (
+	"os"
 	"testing"
 	"unsafe"
 
@@ -22,7 +23,11 @@ func TestMappedMemoryIsAlignedAndZero(t *testing.T) {
 		}
 		b[i] = 1
 	}
-	if part := b[4096:8192]; !sys.Discard(part) || part[0] != 0 || part[4095] != 0 || b[4095] != 1 || b[8192] != 1 {
+	page := os.Getpagesize()
+	if part := b[page : 2*page]; !sys.Discard(part) || part[0] != 0 || part[page-1] != 0 || b[page-1] != 1 || b[2*page] != 1 {
 		t.Error("a page that was discarded is not zero, or its neighbours are")
+	}
+	if sys.Discard(b[2*page:2*page+page/2]) || b[2*page] != 1 || b[3*page-1] != 1 {
+		t.Error("half a page is discarded")
 	}
 }
