@@ -46,6 +46,9 @@ func (p *program) session(o *options, args []string, adjust func(*mbox.Config)) 
 	if err := o.live.check(o.read); err != nil {
 		return nil, err
 	}
+	if o.metricsPprof && o.metrics == "" {
+		return nil, errors.New("--metrics-pprof: nothing is served; --metrics ADDR does")
+	}
 	if len(o.read) == 0 {
 		return p.sessionOver(nil, o, args, adjust)
 	}
@@ -196,7 +199,7 @@ func (s *session) summary() {
 		b.WriteString(clearLine) // which progress writes again
 	}
 	st := s.latest()
-	s.ringStats(&b)
+	s.ringStats(&b, &st)
 	printStats(&b, st)
 	s.outputStats(&b)
 	_, _ = s.stderr.Write(b.Bytes()) // there is nobody else to tell
