@@ -388,3 +388,8 @@ func TestPassedOn(t *testing.T) {
 		t.Errorf("%q, want %q", b.String(), want)
 	}
 }
+
+// TestNoSuchCPU: a CPU that the machine has not is not announced.
+func TestNoSuchCPU(t *testing.T) {
+	usage(t, []struct{ args, want string }{{"flows -i lo --cpus 0,1023", "mbox: --cpus 0,1023: there is no CPU 1023"}})
+}
