@@ -103,6 +103,11 @@ func (s *session) play(ctx context.Context) error {
 		return failure{err}
 	}
 	s.progress = s.watch() // ahead of everybody who asks for it
+	if d := time.Duration(s.opt.duration); d > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, d)
+		defer stop()
+	}
 	release, err := s.open(ctx)
 	if err != nil {
 		s.closeLive()
@@ -114,11 +119,6 @@ func (s *session) play(ctx context.Context) error {
 		return failure{s.finish(err)}
 	}
 	s.announce()
-	if d := time.Duration(s.opt.duration); d > 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, d)
-		defer stop()
-	}
 	ctx, stop := s.drained(ctx)
 	defer stop()
 	for _, f := range s.starts {
