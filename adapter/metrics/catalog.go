@@ -9,7 +9,9 @@ const (
 	receivedFrames metric = iota
 	receivedBytes
 	clockSteps
+	forwarded
 	boxDropped
+	boxHeldBack
 	boxWaits
 	boxWaited
 	fragmentBytes
@@ -49,6 +51,8 @@ const (
 	ringReopened
 	ringDowns
 	ringLent
+	ringMoved
+	ringUnread
 	metricCount
 )
 
@@ -67,7 +71,9 @@ var catalog = [metricCount]struct {
 	receivedFrames: {counter, "received_frames_total", "Frames that a source has brought.", []string{"source"}},
 	receivedBytes:  {counter, "received_bytes_total", "Captured octets of them.", []string{"source"}},
 	clockSteps:     {counter, "clock_steps_total", "Times that a source's clock went back and was re-based.", []string{"source"}},
+	forwarded:      {counter, "forwarded_fragments_total", "IP fragments that a ring gave to the one that puts their datagram together.", []string{"source"}},
 	boxDropped:     {counter, "mailbox_dropped_packets_total", "Packets that a full mailbox did not take.", []string{"source", "shard"}},
+	boxHeldBack:    {counter, "mailbox_held_back_batches_total", "Batches of those dropped that were not offered to it: the shard held its share of the source's blocks.", []string{"source", "shard"}},
 	boxWaits:       {counter, "mailbox_waits_total", "Batches that waited for room in a mailbox; live sources never wait.", []string{"source", "shard"}},
 	boxWaited:      {counter, "mailbox_wait_seconds_total", "How long they waited in all.", []string{"source", "shard"}},
 	fragmentBytes:  {gauge, "fragment_memory_bytes", "Memory in use for IP fragments.", []string{"source"}},
@@ -107,6 +113,8 @@ var catalog = [metricCount]struct {
 	ringReopened:   {counter, "ring_reopened_total", "Times that the ring was opened anew on an interface that came back.", []string{"source"}},
 	ringDowns:      {counter, "link_downs_total", "Times that the interface went down or away.", []string{"source"}},
 	ringLent:       {gauge, "ring_blocks_lent", "Blocks of the ring that shards hold.", []string{"source"}},
+	ringMoved:      {counter, "ring_moved_blocks_total", "Blocks copied aside, because a shard held them in the kernel's way.", []string{"source"}},
+	ringUnread:     {gauge, "ring_unread_frames", "Frames that lie in a ring, or did when it was closed.", []string{"source"}},
 }
 
 // descs are the families as Prometheus names them.

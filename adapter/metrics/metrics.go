@@ -129,6 +129,7 @@ func (c *Collector) ringCounters(s scrape) (drops uint64) {
 		}{
 			{ringFrames, n.Packets}, {ringDropped, n.Drops}, {ringFreezes, n.Freezes}, {ringLosing, n.Losing}, {ringLoopbacks, n.Loopbacks},
 			{ringTruncated, n.Truncated}, {ringReopened, n.Reopened}, {ringDowns, n.LinkDowns}, {ringLent, n.BlocksLent},
+			{ringMoved, n.BlocksMoved}, {ringUnread, n.Unread},
 		} {
 			s.count(one.m, one.n, r.name)
 		}
@@ -150,10 +151,12 @@ func (s scrape) source(name string, c *rx.Counters) {
 	s.count(receivedFrames, c.Frames, name)
 	s.count(receivedBytes, c.Octets, name)
 	s.count(clockSteps, c.ClockSteps, name)
+	s.count(forwarded, c.Forwarded, name)
 	s.count(fragmentBytes, c.Fragments.Octets, name)
 	for i := range c.Shards {
 		t, to := &c.Shards[i], strconv.Itoa(i)
 		s.count(boxDropped, t.Dropped.Frames+t.Dropped.Datagrams, name, to)
+		s.count(boxHeldBack, t.HeldBack, name, to)
 		s.count(boxWaits, t.Waits, name, to)
 		s.put(boxWaited, seconds(t.WaitedNs), name, to)
 	}
@@ -232,6 +235,7 @@ func (s scrape) ledgers(st *mbox.Stats, ringDrops uint64) {
 		c := &st.Sources[i]
 		d := c.Dropped()
 		drops["mailbox"] += d.Frames + d.Datagrams
+		drops["between-rings"] += c.ForwardNoRoom
 		drops["fragments"] += c.Fragments.Expired + c.Fragments.Evicted
 	}
 	for place, n := range drops {

@@ -3,6 +3,7 @@ package metrics_test
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -215,5 +216,45 @@ func TestShardThatHangs(t *testing.T) {
 	}
 	if g := gather(t, c); g["mbox_ledgers_balanced{}"] != 1 {
 		t.Errorf("%v", g)
+	}
+}
+
+// ringSource is a source that counts as a ring does.
+type ringSource struct{ rx.Source }
+
+// Counters is a ring's.
+func (ringSource) Counters() rx.RingCounters {
+	return rx.RingCounters{
+		Packets: 1, Drops: 2, Freezes: 3, Losing: 4, Loopbacks: 5, Unread: 6, Truncated: 7, Reopened: 8, LinkDowns: 9, BlocksLent: 10, BlocksMoved: 11,
+	}
+}
+
+// TestRingCounters: whatever a ring counts can be read, each in one series.
+func TestRingCounters(t *testing.T) {
+	stack, err := mbox.New(mbox.Config{Shards: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := ringSource{demo()}
+	if err := stack.Run(t.Context(), src); err != nil {
+		t.Fatal(err)
+	}
+	g := gather(t, metrics.New(stack, src))
+	counts := reflect.ValueOf(src.Counters())
+	for i := range counts.NumField() {
+		n, found := float64(counts.Field(i).Uint()), 0
+		for name, v := range g {
+			if (strings.HasPrefix(name, "mbox_ring_") || strings.HasPrefix(name, "mbox_link_")) && v == n {
+				found++
+			}
+		}
+		if found != 1 {
+			t.Errorf("%s is in %d series", counts.Type().Field(i).Name, found)
+		}
+	}
+	for _, name := range []string{"mbox_forwarded_fragments_total{0}", "mbox_mailbox_held_back_batches_total{0,0}", "mbox_dropped_total{between-rings}"} {
+		if _, there := g[name]; !there {
+			t.Errorf("no %s", name)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +40,7 @@ func (o *options) capture(fs *pflag.FlagSet) {
 	l.fanout = choice{kind: "HOW", value: "hash", of: []string{"hash", "qm", "cpu"}}
 	fs.StringArrayVarP(&l.interfaces, "interface", "i", nil, "capture on `IFACE`, any for all of them; repeat it for more; mbox interfaces lists them (Linux)")
 	fs.IntVar(&l.rings, "rings", 1, "share an interface's frames out to `N` rings, each with a receive goroutine of its own")
-	fs.Var(&l.fanout, "fanout", "how they are shared out: by hash of the flow, qm (ring k has the card's queue k) or cpu; results do not depend on it")
+	fs.Var(&l.fanout, "fanout", "how they are shared out: by hash of the flow, qm (ring k has the card's queue k) or cpu (ring k has what CPU k handled); hash alone always keeps a flow in order")
 	fs.Uint16Var(&l.group, "fanout-group", 0, "number `N` of the group that the rings are to the kernel (default one that is free)")
 	fs.BoolVar(&l.noPromisc, "no-promisc", false, "leave out frames that are for other stations")
 	fs.Var(&l.ringSize, "ring-size", "memory of each ring (default 32MiB)")
@@ -65,12 +66,33 @@ func (l *live) check(read []string) error {
 	case l.user != "" && len(l.interfaces) == 0:
 		return errors.New("--user: is for -i; a capture needs no privileges")
 	}
+	for _, cpu := range l.cpus.cpus {
+		if !hasCPU(cpu) {
+			return fmt.Errorf("--cpus %s: there is no CPU %d", &l.cpus, cpu)
+		}
+	}
 	for i, name := range l.interfaces {
+		if name == "" {
+			return errors.New("-i: names no interface; mbox interfaces lists them")
+		}
+		if name == rx.AnyInterface && len(l.interfaces) > 1 {
+			return errors.New("-i any: is all interfaces; what another -i names would be counted twice")
+		}
 		if slices.Contains(l.interfaces[:i], name) {
 			return fmt.Errorf("-i %s: is named twice", name)
 		}
 	}
 	return nil
+}
+
+// hasCPU reports whether the machine has a CPU, as far as can be told.
+func hasCPU(n int) bool {
+	const folder = "/sys/devices/system/cpu"
+	if _, err := os.Stat(folder); err != nil || n < 0 {
+		return true
+	}
+	_, err := os.Stat(fmt.Sprintf("%s/cpu%d", folder, n))
+	return err == nil
 }
 
 // The bounds of flags; rx has them, too, and would say so in its own words.
@@ -220,17 +242,32 @@ func (s *session) closeLive() {
 	}
 }
 
-// ringStats prints what became of frames before they were received.
-func (s *session) ringStats(w io.Writer) {
-	for _, r := range s.rings {
+// ringStats prints what became of frames before they were received, and on their
+// way between rings and to shards that hold too much.
+func (s *session) ringStats(w io.Writer, st *mbox.Stats) {
+	for i, r := range s.rings {
 		c := r.Counters()
 		fmt.Fprintf(w, "%-26s %14d\n", "frames in ring: "+r.String(), c.Packets)
 		ledger(w, []mbox.Disposition{
 			{Name: "dropped: ring was full", Count: c.Drops}, {Name: "times it was full", Count: c.Freezes}, {Name: "blocks with drops", Count: c.Losing},
 			{Name: "copies on loopback", Count: c.Loopbacks}, {Name: "cut short", Count: c.Truncated},
 			{Name: "link downs", Count: c.LinkDowns}, {Name: "opened anew", Count: c.Reopened}, {Name: "blocks lent", Count: c.BlocksLent},
+			{Name: "blocks copied aside", Count: c.BlocksMoved}, {Name: "not read", Count: c.Unread},
 		})
+		if i < len(st.Sources) { // there are none until the run begins
+			ledger(w, passedOn(&st.Sources[i]))
+		}
 	}
+}
+
+// passedOn says of a ring's frames what no ledger does: how many went by another
+// ring, and how often a shard was not asked because it held its share of blocks.
+func passedOn(c *rx.Counters) []mbox.Disposition {
+	var heldBack uint64
+	for i := range c.Shards {
+		heldBack += c.Shards[i].HeldBack
+	}
+	return []mbox.Disposition{{Name: "fragments to other rings", Count: c.Forwarded}, {Name: "batches held back", Count: heldBack}}
 }
 
 // farewell says in a line how a live capture went: what was lost, above all.

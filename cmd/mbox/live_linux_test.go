@@ -149,7 +149,7 @@ func TestLive(t *testing.T) {
 		metrics := c.scrape(t, client)
 		said := c.stop(t)
 		if !strings.Contains(said, "mbox: capturing on c0 ring 1 by CPU ") || !strings.Contains(said, " frames received, ") ||
-			!strings.Contains(metrics, `mbox_ring_frames_total{source="c0 ring 1"}`) || !strings.Contains(metrics, `mbox_dropped_total{place="ring"} `) {
+			!strings.Contains(metrics, `mbox_ring_frames_total{source="c0 ring 1"}`) || !strings.Contains(metrics, `mbox_ring_moved_blocks_total{source="c0 ring 1"}`) || !strings.Contains(metrics, `mbox_dropped_total{place="ring"} `) {
 			t.Errorf("as %q: %s\n%s", as, said, metrics)
 		}
 		if !strings.Contains(said, " frames received, 0 dropped by full rings, 0 by shards that were behind") {
@@ -377,4 +377,19 @@ func TestInterfaces(t *testing.T) {
 			t.Errorf("as %d, missing: %s\n%s", as, missing, text)
 		}
 	}
+}
+
+// TestPassedOn: --stats says what no ledger has, summed up over the shards.
+func TestPassedOn(t *testing.T) {
+	var b strings.Builder
+	ledger(&b, passedOn(&rx.Counters{Totals: rx.Totals{Forwarded: 7}, Shards: []rx.ShardTotals{{HeldBack: 2}, {HeldBack: 3}}}))
+	want := fmt.Sprintf("  %-24s %14d\n  %-24s %14d\n", "fragments to other rings", 7, "batches held back", 5)
+	if b.String() != want {
+		t.Errorf("%q, want %q", b.String(), want)
+	}
+}
+
+// TestNoSuchCPU: a CPU that the machine has not is not announced.
+func TestNoSuchCPU(t *testing.T) {
+	usage(t, []struct{ args, want string }{{"flows -i lo --cpus 0,1023", "mbox: --cpus 0,1023: there is no CPU 1023"}})
 }

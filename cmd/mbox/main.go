@@ -44,17 +44,37 @@ func run(args []string, stdout, stderr io.Writer) int {
 // run does what args say and returns the exit status. Standard input is what the
 // os package says it is, as rx reads it.
 func (p *program) run(args []string) int {
+	ignored := signal.Ignored(os.Interrupt)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// The first signal has the run drained and reported. From then on signals do
 	// what they do to any program, so that a second one ends it at once.
-	defer context.AfterFunc(ctx, stop)()
+	defer context.AfterFunc(ctx, func() {
+		if stop(); ignored {
+			endAtInterrupt()
+		}
+	})()
 
 	root := p.root(args)
 	root.SetArgs(args)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	return p.status(root.ExecuteContext(ctx))
+}
+
+// statusInterrupted is how shells report a program that an interrupt has ended.
+const statusInterrupted = 128 + 2
+
+// endAtInterrupt has the next interrupt end the program. That needs doing where
+// interrupts were ignored when it began, as shells have it for what a script runs
+// in the background: a second one would be lost, and what hangs go on hanging.
+func endAtInterrupt() {
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, os.Interrupt)
+	go func() {
+		<-again
+		os.Exit(statusInterrupted)
+	}()
 }
 
 // program is what all commands write to.

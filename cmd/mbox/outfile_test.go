@@ -63,6 +63,19 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// TestDurationOfWaiting: a run that waits for a full disk ends when its time is
+// over, and says what was lost.
+func TestDurationOfWaiting(t *testing.T) {
+	const full = "/dev/full"
+	if _, err := os.Stat(full); err != nil {
+		t.Skip("no ", full, " here")
+	}
+	r := runArgs("flows", "-r", writeCapture(t, traffic.NewDemo()), "-o", full, "--duration", "100ms")
+	if r.status != statusInput || !strings.Contains(r.stderr, "mbox: /dev/full: no room for the last ") {
+		t.Errorf("status %d, %s", r.status, r.stderr)
+	}
+}
+
 // TestDroppedLines: lines for which a device has no room are counted, in --stats
 // and at the end.
 func TestDroppedLines(t *testing.T) {

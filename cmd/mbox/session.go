@@ -46,6 +46,9 @@ func (p *program) session(o *options, args []string, adjust func(*mbox.Config)) 
 	if err := o.live.check(o.read); err != nil {
 		return nil, err
 	}
+	if o.metricsPprof && o.metrics == "" {
+		return nil, errors.New("--metrics-pprof: nothing is served; --metrics ADDR does")
+	}
 	if len(o.read) == 0 {
 		return p.sessionOver(nil, o, args, adjust)
 	}
@@ -100,6 +103,11 @@ func (s *session) play(ctx context.Context) error {
 		return failure{err}
 	}
 	s.progress = s.watch() // ahead of everybody who asks for it
+	if d := time.Duration(s.opt.duration); d > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, d)
+		defer stop()
+	}
 	release, err := s.open(ctx)
 	if err != nil {
 		s.closeLive()
@@ -111,11 +119,6 @@ func (s *session) play(ctx context.Context) error {
 		return failure{s.finish(err)}
 	}
 	s.announce()
-	if d := time.Duration(s.opt.duration); d > 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, d)
-		defer stop()
-	}
 	ctx, stop := s.drained(ctx)
 	defer stop()
 	for _, f := range s.starts {
@@ -196,7 +199,7 @@ func (s *session) summary() {
 		b.WriteString(clearLine) // which progress writes again
 	}
 	st := s.latest()
-	s.ringStats(&b)
+	s.ringStats(&b, &st)
 	printStats(&b, st)
 	s.outputStats(&b)
 	_, _ = s.stderr.Write(b.Bytes()) // there is nobody else to tell
