@@ -90,7 +90,10 @@ func FuzzParsed(f *testing.F) {
 			n := min(int(input[0]), len(input)-1)
 			p, packet := insertFrame(table, wire.LinkRaw, input[1:1+n])
 			input = input[1+n:]
-			if packet != nil && (p.Key.Version == 0 || p.Outcome == wire.BadNetwork || p.Outcome == wire.ShortNetwork) {
+			// Extension headers behind the fragment header are the sender's, and may
+			// lead beyond what was captured.
+			beyond := packet != nil && packet[0]>>4 == 6 && p.Outcome == wire.ShortNetwork
+			if packet != nil && !beyond && (p.Key.Version == 0 || p.Outcome == wire.BadNetwork || p.Outcome == wire.ShortNetwork) {
 				t.Errorf("a datagram of %d octets is parsed as %v: %x", len(packet), p.Outcome, packet)
 			}
 		}
