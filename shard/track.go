@@ -156,7 +156,7 @@ func (s *Shard) scene(phase uevents.Phase, number uint64) {
 		s.disp.EnterFrame(s.frame, conn, sender)
 		return
 	}
-	s.disp.Enter(&uevents.Scene{Conn: conn, Clock: s.clock, Timestamp: s.clock, Phase: phase, Number: number})
+	s.disp.Enter(&uevents.Scene{Conn: conn, Clock: s.clock, Phase: phase, Number: number})
 }
 
 // enterFlow makes h the flow that events are about.

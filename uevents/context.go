@@ -72,36 +72,28 @@ type Context struct {
 	d        *Dispatcher
 }
 
-// Scene describes what the following occurrences are about.
+// Scene describes what the following occurrences are about where no packet is at
+// hand: a timer, a timeout, the end. EnterFrame is for packets.
 type Scene struct {
-	Frame     []byte       // the frame, nil where no packet is at hand
-	Packet    *wire.Packet // nil likewise
-	Conn      *tcpfsm.Conn // nil where the flow is not TCP
-	Clock     int64        // ns, the source's clock
-	Timestamp int64        // ns since 1970, as the capture says
-	Number    uint64       // of the frame in its source; of a timer: the FlowID
-	Phase     Phase
-	Sender    wire.Dir // who sent the packet
-	Datagram  bool     // the packet was put together from fragments
+	Conn   *tcpfsm.Conn // nil where the flow is not TCP
+	Clock  int64        // ns, the source's clock
+	Number uint64       // of a timer: the FlowID
+	Phase  Phase
 }
 
 // Enter sets the scene for the occurrences that follow.
 func (d *Dispatcher) Enter(s *Scene) {
 	c := &d.ctx
-	c.frame, c.packet, c.conn = s.Frame, s.Packet, s.Conn
-	if c.number != s.Number || c.phase != s.Phase || c.datagram != s.Datagram {
+	if c.number != s.Number || c.phase != s.Phase || c.datagram {
 		c.sub = 0
-		if s.Datagram {
-			c.sub = datagramSub
-		}
 	}
-	c.clock, c.stamp, c.number, c.phase, c.sender = s.Clock, s.Timestamp, s.Number, s.Phase, s.Sender
-	c.datagram = s.Datagram
+	c.frame, c.packet, c.conn = nil, nil, s.Conn
+	c.clock, c.stamp, c.number, c.phase = s.Clock, s.Clock, s.Number, s.Phase
+	c.sender, c.datagram = wire.ToServer, false // nobody has sent anything
 }
 
 // EnterFrame sets the scene of a frame, a packet of the flow whose endpoints are
-// conn (nil where it is not TCP): Enter, for what nearly all occurrences are
-// about.
+// conn (nil where it is not TCP).
 func (d *Dispatcher) EnterFrame(f *buffers.Frame, conn *tcpfsm.Conn, sender wire.Dir) {
 	c := &d.ctx
 	datagram := f.Role == buffers.RoleDatagram
