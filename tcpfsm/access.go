@@ -41,7 +41,7 @@ func (c *Conn) StreamStart(d wire.Dir) (start wire.Seq, ok bool) {
 // FIN returns the sequence number of the FIN of direction d, which is where its
 // stream ends; once known, it never changes.
 func (c *Conn) FIN(d wire.Dir) (fin wire.Seq, ok bool) {
-	e := &c.ends[d&1]
+	e := c.end(d)
 	return e.fin, e.has(factFIN)
 }
 
@@ -73,7 +73,7 @@ func (c *Conn) Window(d wire.Dir) (octets uint32, ok bool) {
 	if !e.has(factEdge | factBelieved) {
 		return uint32(e.wnd), false
 	}
-	return uint32(e.wnd) << e.shift, true
+	return uint32(e.wnd) << e.shift(), true
 }
 
 // WScale returns the window scale in force for the windows that the endpoint
@@ -81,14 +81,14 @@ func (c *Conn) Window(d wire.Dir) (octets uint32, ok bool) {
 // not seen.
 func (c *Conn) WScale(d wire.Dir) (shift uint8, ok bool) {
 	e := &c.ends[d&1]
-	return e.shift, e.has(factBelieved)
+	return e.shift(), e.has(factBelieved)
 }
 
 // MSS returns the maximum segment size that the SYN or SYN,ACK of direction d
 // announced, in octets (RFC 9293 §3.7.1).
 func (c *Conn) MSS(d wire.Dir) (octets uint16, ok bool) {
 	e := &c.ends[d&1]
-	return e.mss, e.has(factMSS)
+	return c.mss[d&1], e.has(factMSS)
 }
 
 // SACKOK reports whether both SYNs permitted selective acknowledgments (RFC
@@ -127,7 +127,7 @@ func (c *Conn) Phase() Phase {
 
 // rising reports whether the endpoint's handshake is not complete. What an
 // untracked endpoint would be is told by what has been acknowledged of it.
-func (e *endpoint) rising() bool {
+func (e *tcb) rising() bool {
 	if e.state == Untracked {
 		return !e.has(factAcked)
 	}

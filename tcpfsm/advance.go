@@ -38,6 +38,6 @@ func (c *Conn) Renews(seg *wire.Segment, d wire.Dir) bool {
 	if c.origin == 0 || seg.Flags&wire.SYN == 0 {
 		return false
 	}
-	t := turn{c: c, snd: &c.ends[d&1], rcv: &c.ends[d&1^1], seg: seg, dir: d & 1}
+	t := turn{c: c, snd: c.end(d), rcv: c.end(d ^ 1), seg: seg, dir: d & 1}
 	return t.renews()
 }

@@ -11,13 +11,19 @@ import (
 // both endpoints.
 //
 // The zero value is a connection of which nothing has been seen; the first Step
-// picks it up. A Conn is a value without pointers, 140 octets (TestSizes), and
+// picks it up. A Conn is a value without pointers, 136 octets (TestSizes): a head of 8, and
+// two cache lines, of which nearly all segments need the first alone; it, and
 // must not be used concurrently.
 type Conn struct {
-	ends   [2]endpoint // indexed by the Dir of the segments that endpoint sends
 	origin origin
 	marks  marks
+	mss    [2]uint16 // octets; valid iff factMSS. Like the next two, indexed by the Dir of what an endpoint sends
+	ends   [2]tcb
+	rest   [2]rest
 }
+
+// end returns the endpoint that sends in direction d.
+func (c *Conn) end(d wire.Dir) endpoint { return endpoint{&c.ends[d&1], &c.rest[d&1]} }
 
 // origin is the Start that the connection was picked up with, plus one; 0 is a
 // connection of which nothing has been seen.
@@ -110,7 +116,7 @@ func (c *Conn) plain(seg *wire.Segment, d wire.Dir) bool {
 	if seg.Len == 1 && rcv.wnd == 0 { // a window probe
 		return false
 	}
-	if rcv.edge.Less(end) || seg.Ack.Add(uint32(seg.Wnd)<<snd.shift).Less(snd.edge) {
+	if rcv.edge.Less(end) || snd.edgeBy(seg).Less(snd.edge) {
 		return false
 	}
 	// What could fall too far behind to be compared is for keepUp.
@@ -129,7 +135,7 @@ func (c *Conn) stepPlain(seg *wire.Segment, d wire.Dir) (acked bool) {
 	snd, rcv := &c.ends[d&1], &c.ends[d&1^1]
 	end := seg.Seq.Add(seg.Len)
 	snd.sndNXT, rcv.rcvNXT = end, end
-	snd.edge, snd.wnd = seg.Ack.Add(uint32(seg.Wnd)<<snd.shift), seg.Wnd
+	snd.edge, snd.wnd = snd.edgeBy(seg), seg.Wnd
 	rcv.tsRecent = seg.TSVal & tsMask(rcv.facts)
 	if seg.Ack == rcv.sndUNA {
 		return false
@@ -148,7 +154,9 @@ func tsMask(f facts) uint32 {
 func (c *Conn) step(delta *Delta, look *Look, sent, received *wire.Segment, d wire.Dir, r Rules) {
 	d &= 1
 	var t turn // filled in piece by piece: a literal is made elsewhere and copied, 13 % of the step
-	t.c, t.snd, t.rcv, t.seg, t.dir, t.rules, t.delta, t.look = c, &c.ends[d], &c.ends[d^1], sent, d, r, delta, look
+	t.c, t.seg, t.dir, t.rules, t.delta, t.look = c, sent, d, r, delta, look
+	t.snd.tcb, t.snd.rest = &c.ends[d], &c.rest[d]
+	t.rcv.tcb, t.rcv.rest = &c.ends[d^1], &c.rest[d^1]
 	if c.origin == 0 {
 		t.delta.Anomalies = c.begin(sent, d)
 	} else if sent.Flags&wire.SYN != 0 && t.renews() {
@@ -188,7 +196,8 @@ func (c *Conn) begin(seg *wire.Segment, d wire.Dir) (lone Anomalies) {
 	default:
 		snd.state, rcv.state = Established, Established
 	}
-	snd.shift, rcv.shift = wscaleMax, wscaleMax
+	snd.setShift(wscaleMax)
+	rcv.setShift(wscaleMax)
 	return lone
 }
 
@@ -215,8 +224,8 @@ func (c *Conn) settle(t *turn) {
 	}
 	c.marks &^= markPlain
 	const needed = factSeen | factKnown | factEdge | factAcked
-	if a.state == Established && b.state == Established && a.facts&b.facts&needed == needed && (a.facts|b.facts)&factFIN == 0 &&
-		a.holes|b.holes == 0 && a.rcvNXT == b.sndNXT && b.rcvNXT == a.sndNXT {
+	if a.state == Established && b.state == Established && a.facts&b.facts&needed == needed && (a.facts|b.facts)&(factFIN|factHoles) == 0 &&
+		a.rcvNXT == b.sndNXT && b.rcvNXT == a.sndNXT {
 		c.marks |= markPlain
 	}
 }
@@ -239,7 +248,7 @@ func (c *Conn) over(reset bool) bool {
 
 // apply delivers signals to the endpoint, in order, and returns what the states
 // had no rule for. An untracked endpoint has no state to move.
-func (e *endpoint) apply(s signals) (strange Anomalies) {
+func (e *tcb) apply(s signals) (strange Anomalies) {
 	if e.state == Untracked {
 		return 0
 	}

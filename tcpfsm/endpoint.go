@@ -34,27 +34,35 @@ const (
 	factFar                        // start is too far behind to be compared
 	factRose                       // it has been in ESTABLISHED
 
-	// factLost+i: hole i is of octets that were sent, and lost on the way from us
-	// to the peer. The highest bits, one each.
+	// factLost<<i: hole i is of octets that were sent, and lost on the way from us
+	// to the peer.
 	factLost
+
+	// factHole is the unit of how many holes there are, in the bits above those.
+	factHole = factLost << holesMax
+
+	// factHoles are set iff there are holes.
+	factHoles = ^(factLost - 1)
 )
 
-// endpoint is what the middle of the path knows of one endpoint's TCB. Names
-// are those of RFC 9293 §3.3.1, and values are in that endpoint's own view:
-// rcvNXT is what this endpoint has received of the other's stream.
-//
-// The zero value is an endpoint of which nothing is known. 68 octets
-// (TestSizes), without pointers.
+// endpoint is a view of what the middle of the path knows of one endpoint's TCB:
+// what each segment needs, and the rest, which lie apart in Conn.
 type endpoint struct {
+	*tcb
+	*rest
+}
+
+// tcb is what each segment needs of an endpoint. Names are those of RFC 9293
+// §3.3.1, and values are in that endpoint's own view: rcvNXT is what this
+// endpoint has received of the other's stream.
+//
+// The zero value is an endpoint of which nothing is known. Half a cache line
+// (TestSizes), without pointers.
+type tcb struct {
 	state  State
-	shift  uint8 // how far wnd is shifted: its scale if factBelieved, else a bound
-	wscale uint8 // as its SYN offered it, at most 14; valid iff factScale
-	holes  uint8 // valid entries of hole
-
-	wnd uint16 // last SEG.WND it sent, as in the header; valid iff factEdge or a SYN was seen
-	mss uint16 // octets; valid iff factMSS
-
-	facts facts
+	scales uint8  // see shift and wscale
+	wnd    uint16 // last SEG.WND it sent, as in the header; valid iff factEdge or a SYN was seen
+	facts  facts
 
 	sndUNA wire.Seq // SND.UNA; valid iff factKnown
 	sndNXT wire.Seq // SND.NXT; valid iff factKnown
@@ -62,49 +70,80 @@ type endpoint struct {
 	edge   wire.Seq // highest RCV.NXT+RCV.WND it has advertised; valid iff factEdge
 
 	start    wire.Seq // sequence number of its stream's offset 0; valid iff factSeen
-	fin      wire.Seq // of its FIN; valid iff factFIN
-	otherISS wire.Seq // valid iff factPending or factStale
 	tsRecent uint32   // TS.Recent: of the peer's timestamps; valid iff factTSRecent
-
-	hole [holesMax]span // of its stream, ascending and disjoint, below sndNXT
 }
 
-func (e *endpoint) has(f facts) bool { return e.facts&f == f }
-func (e *endpoint) any(f facts) bool { return e.facts&f != 0 }
-func (e *endpoint) set(f facts)      { e.facts |= f }
-func (e *endpoint) clear(f facts)    { e.facts &^= f }
+// rest is what few segments need of an endpoint. Half a cache line.
+type rest struct {
+	fin      wire.Seq // of its FIN; valid iff factFIN
+	otherISS wire.Seq // valid iff factPending or factStale
+
+	hole [holesMax]span // of its stream, ascending and disjoint, below sndNXT; valid: the first holes()
+}
+
+// shift is how far wnd is shifted: the endpoint's scale if factBelieved, else a
+// bound on it.
+func (e *tcb) shift() uint8 { return e.scales & 0xf }
+
+func (e *tcb) setShift(n uint8) { e.scales = e.scales&0xf0 | n }
+
+// wscale is the window scale as its SYN offered it, at most 14; valid iff
+// factScale.
+func (e *tcb) wscale() uint8 { return e.scales >> 4 }
+
+func (e *tcb) setWScale(n uint8) { e.scales = e.scales&0xf | n<<4 }
+
+// holes is how many holes the endpoint's stream has.
+func (e *tcb) holes() uint8 { return uint8(e.facts / factHole) }
+
+// setHoles sets how many those are, and that none of them is lost.
+func (e *tcb) setHoles(n int) { e.facts = e.facts&(factLost-1) | factHole*facts(n) }
+
+// edgeBy returns the right edge of the window that seg, an endpoint's own,
+// advertises.
+func (e *tcb) edgeBy(seg *wire.Segment) wire.Seq {
+	return seg.Ack.Add(uint32(seg.Wnd) << (e.scales & 0xf))
+}
+
+func (e *tcb) has(f facts) bool { return e.facts&f == f }
+func (e *tcb) any(f facts) bool { return e.facts&f != 0 }
+func (e *tcb) set(f facts)      { e.facts |= f }
+func (e *tcb) clear(f facts)    { e.facts &^= f }
 
 // hasISS reports whether the endpoint's own SYN or SYN,ACK told its ISS.
-func (e *endpoint) hasISS() bool { return e.any(factSYN | factSYNACK) }
+func (e *tcb) hasISS() bool { return e.any(factSYN | factSYNACK) }
 
 // iss is valid iff hasISS.
-func (e *endpoint) iss() wire.Seq { return e.start - 1 }
+func (e *tcb) iss() wire.Seq { return e.start - 1 }
 
 // unackedSYN reports whether the endpoint waits for an ACK of its SYN.
-func (e *endpoint) unackedSYN() bool { return e.hasISS() && !e.any(factAcked|factFar) }
+func (e *tcb) unackedSYN() bool { return e.hasISS() && !e.any(factAcked|factFar) }
 
 // know sets the endpoint's sending side to seq, nothing outstanding.
-func (e *endpoint) know(seq wire.Seq) {
+func (e *tcb) know(seq wire.Seq) {
 	e.set(factKnown)
-	e.sndUNA, e.sndNXT, e.holes = seq, seq, 0
+	e.sndUNA, e.sndNXT = seq, seq
+	e.setHoles(0)
 }
 
 // begin sets the endpoint's sending side to a SYN of its own with this ISS,
 // and forgets what another SYN had set.
-func (e *endpoint) begin(iss wire.Seq) {
+func (e *tcb) begin(iss wire.Seq) {
 	e.set(factSeen | factKnown)
 	e.start, e.sndUNA, e.sndNXT = iss+1, iss, iss
-	e.holes, e.facts = 0, e.facts&(factLost-1)&^(factForgot|factFar)
+	e.setHoles(0)
+	e.clear(factForgot | factFar)
 }
 
 // restart forgets what the endpoint, which is CLOSED, had sent: it will begin
 // again with another ISS.
-func (e *endpoint) restart() {
-	*e = endpoint{state: e.state, shift: e.shift, rcvNXT: e.rcvNXT, facts: e.facts & (factRST | factFINFlag | factTSRecent), tsRecent: e.tsRecent}
+func (e endpoint) restart() {
+	*e.tcb = tcb{state: e.state, scales: e.shift(), rcvNXT: e.rcvNXT, facts: e.facts & (factRST | factFINFlag | factTSRecent), tsRecent: e.tsRecent}
+	*e.rest = rest{}
 }
 
 // limit is the highest right edge that the endpoint's window can have.
-func (e *endpoint) limit() wire.Seq {
+func (e *tcb) limit() wire.Seq {
 	if e.has(factEdge) {
 		return e.edge
 	}
@@ -112,14 +151,14 @@ func (e *endpoint) limit() wire.Seq {
 }
 
 // maxWindow is the largest window the endpoint could have advertised, in octets.
-func (e *endpoint) maxWindow() int32 { return 0xffff << e.shift }
+func (e *tcb) maxWindow() int32 { return 0xffff << e.shift() }
 
 // advertise notes the window that seg advertises for RCV.NXT = SEG.ACK, and
 // reports whether its right edge moved left: to the left of all edges, and of the
 // latest, so that a window that has shrunk is told once and not as long as it
 // stays so. una is the peer's SND.UNA before seg: with an older ACK comes an older
 // window, which does not count.
-func (e *endpoint) advertise(seg *wire.Segment, shift uint8, una wire.Seq) (shrunk bool) {
+func (e *tcb) advertise(seg *wire.Segment, shift uint8, una wire.Seq) (shrunk bool) {
 	edge := seg.Ack.Add(uint32(seg.Wnd) << shift)
 	switch {
 	case !e.has(factEdge) || e.edge.Less(edge):
@@ -137,17 +176,19 @@ func (e *endpoint) advertise(seg *wire.Segment, shift uint8, una wire.Seq) (shru
 	return shrunk
 }
 
-// options notes what the SYN or SYN,ACK seg offers. An option that one copy of
-// a SYN has counts, as that copy may be the one that arrived.
-func (e *endpoint) options(seg *wire.Segment) (tooLarge bool) {
+// options notes what the SYN or SYN,ACK seg, sent in direction d, offers. An
+// option that one copy of a SYN has counts, as that copy may be the one that
+// arrived.
+func (c *Conn) options(seg *wire.Segment, d wire.Dir) (tooLarge bool) {
+	e := &c.ends[d&1]
 	if seg.Opts&wire.OptWScale != 0 {
 		e.set(factScale)
-		e.wscale = min(seg.WScale, wscaleMax)
+		e.setWScale(min(seg.WScale, wscaleMax))
 		tooLarge = seg.WScale > wscaleMax
 	}
 	if seg.Opts&wire.OptMSS != 0 {
 		e.set(factMSS)
-		e.mss = seg.MSS
+		c.mss[d&1] = seg.MSS
 	}
 	if seg.Opts&wire.OptTimestamp != 0 {
 		e.set(factTSOffer)
@@ -161,18 +202,18 @@ func (e *endpoint) options(seg *wire.Segment) (tooLarge bool) {
 // scale works out the endpoint's window scale from both SYNs, as far as they
 // were seen. Scaling is in force iff both offer it, and a SYN,ACK offers it
 // only in answer to an offer (RFC 7323 §2.2).
-func (e *endpoint) scale(peer *endpoint) {
+func (e *tcb) scale(peer *tcb) {
 	e.set(factBelieved)
 	switch {
 	case e.hasISS() && !e.has(factScale), peer.hasISS() && !peer.has(factScale):
-		e.shift = 0
+		e.setShift(0)
 	case e.has(factScale) && (peer.has(factScale) || e.has(factSYNACK)):
-		e.shift = e.wscale
+		e.setShift(e.wscale())
 	default:
 		e.clear(factBelieved)
-		e.shift = wscaleMax
+		e.setShift(wscaleMax)
 		if e.has(factScale) {
-			e.shift = e.wscale
+			e.setShift(e.wscale())
 		}
 	}
 }
@@ -180,9 +221,9 @@ func (e *endpoint) scale(peer *endpoint) {
 // keepUp pulls along what has stayed so far behind the stream that snd sends
 // that it could no longer be compared: a one-sided capture never sees an ACK.
 // A receiver cannot be further behind than the largest window.
-func keepUp(snd, rcv *endpoint) {
+func keepUp(snd, rcv endpoint) {
 	nxt := snd.sndNXT
-	if !snd.has(factKnown) || snd.holes == 0 && snd.facts&(factForgot|factSeen) == factSeen &&
+	if !snd.has(factKnown) || snd.holes() == 0 && snd.facts&(factForgot|factSeen) == factSeen &&
 		max(uint32(nxt-snd.sndUNA), uint32(nxt-rcv.rcvNXT), uint32(nxt-snd.start)) <= windowMax {
 		return // nothing is behind, or known
 	}
@@ -204,7 +245,7 @@ func keepUp(snd, rcv *endpoint) {
 }
 
 // checkPair asserts what must hold of the stream that snd sends.
-func checkPair(snd, rcv *endpoint) {
+func checkPair(snd, rcv endpoint) {
 	if snd.has(factKnown) {
 		assert.That(snd.sndUNA.LessEq(snd.sndNXT), "I1: SND.UNA =< SND.NXT")
 		assert.That(rcv.rcvNXT.LessEq(snd.sndNXT), "I2: RCV.NXT =< SND.NXT of the peer")

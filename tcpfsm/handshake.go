@@ -33,7 +33,7 @@ func (t *turn) renews() bool {
 
 // undecided reports whether e's SYN may still give way to another one of e: it
 // was not answered, and carried nothing.
-func (t *turn) undecided(e *endpoint) bool {
+func (t *turn) undecided(e endpoint) bool {
 	return e.state == SynSent && e.unackedSYN() && e.sndNXT == e.start
 }
 
@@ -137,7 +137,7 @@ func (t *turn) own() {
 	if seg.Len > 0 {
 		snd.set(factSYNText)
 	}
-	if snd.options(seg) {
+	if t.c.options(seg, t.dir) {
 		t.strange(WScaleTooLarge)
 	}
 	t.scales()
@@ -240,7 +240,7 @@ func (t *turn) answered(first bool) {
 	switch {
 	case snd.rcvNXT.Less(ack):
 		snd.rcvNXT = ack
-	case first && ack.Less(snd.rcvNXT) && snd.rcvNXT == rcv.sndNXT && !rcv.has(factAcked) && rcv.holes == 0:
+	case first && ack.Less(snd.rcvNXT) && snd.rcvNXT == rcv.sndNXT && !rcv.has(factAcked) && rcv.holes() == 0:
 		t.strange(SynackTFODataIgnored)
 		snd.rcvNXT = ack
 		rcv.lose(span{ack, rcv.sndNXT}, ack, ack)
@@ -256,8 +256,8 @@ func (t *turn) answered(first bool) {
 
 // scales works out the window scales of both endpoints.
 func (t *turn) scales() {
-	t.snd.scale(t.rcv)
-	t.rcv.scale(t.snd)
+	t.snd.scale(t.rcv.tcb)
+	t.rcv.scale(t.snd.tcb)
 }
 
 // receivedSYN tells the receiver of a SYN (RFC 9293 §3.10.7.2 third, §3.10.7.3

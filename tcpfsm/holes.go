@@ -32,31 +32,30 @@ func (l *holeList) push(s span, lost bool) {
 }
 
 // lost reports whether hole i is of octets that the endpoint did send.
-func (e *endpoint) lost(i uint8) bool { return e.facts&(factLost<<i) != 0 }
+func (e *tcb) lost(i uint8) bool { return e.facts&(factLost<<i) != 0 }
 
 // store makes l the endpoint's holes. The lowest are forgotten if there are too
 // many; rcvNXT is the peer's RCV.NXT, behind which that is no loss.
-func (e *endpoint) store(l *holeList, rcvNXT wire.Seq) {
+func (e endpoint) store(l *holeList, rcvNXT wire.Seq) {
 	skip := max(0, l.n-holesMax)
 	for _, s := range l.at[:skip] {
 		if rcvNXT.Less(s.to) {
 			e.set(factForgot)
 		}
 	}
-	e.facts &= factLost - 1
+	e.setHoles(l.n - skip)
 	for i := skip; i < l.n; i++ {
 		e.hole[i-skip] = l.at[i]
 		if l.lost[i] {
 			e.facts |= factLost << (i - skip)
 		}
 	}
-	e.holes = uint8(l.n - skip)
 }
 
 // open adds a hole at the end of the stream: s starts at or beyond all others.
-func (e *endpoint) open(s span, lost bool, rcvNXT wire.Seq) {
+func (e endpoint) open(s span, lost bool, rcvNXT wire.Seq) {
 	var l holeList
-	for i := range e.holes {
+	for i := range e.holes() {
 		l.push(e.hole[i], e.lost(i))
 	}
 	l.push(s, lost)
@@ -64,18 +63,18 @@ func (e *endpoint) open(s span, lost bool, rcvNXT wire.Seq) {
 }
 
 // unseenFrom makes everything from seq on a hole: nothing of it has passed us.
-func (e *endpoint) unseenFrom(seq, rcvNXT wire.Seq) {
-	e.holes = 0
+func (e endpoint) unseenFrom(seq, rcvNXT wire.Seq) {
+	e.setHoles(0)
 	e.open(span{seq, e.sndNXT}, false, rcvNXT)
 }
 
 // fill takes s out of the holes: its octets have arrived.
-func (e *endpoint) fill(s span, rcvNXT wire.Seq) {
-	if e.holes == 0 {
+func (e endpoint) fill(s span, rcvNXT wire.Seq) {
+	if e.holes() == 0 {
 		return
 	}
 	var l holeList
-	for i := range e.holes {
+	for i := range e.holes() {
 		h := e.hole[i]
 		l.push(span{h.from, least(h.to, s.from)}, e.lost(i))
 		l.push(span{greatest(h.from, s.to), h.to}, e.lost(i))
@@ -86,9 +85,9 @@ func (e *endpoint) fill(s span, rcvNXT wire.Seq) {
 // lose notes that the octets s were sent and lost behind us: where they are in
 // holes they are lost now, and those from fresh on, sent for the first time,
 // are a hole.
-func (e *endpoint) lose(s span, fresh, rcvNXT wire.Seq) {
+func (e endpoint) lose(s span, fresh, rcvNXT wire.Seq) {
 	var l holeList
-	for i := range e.holes {
+	for i := range e.holes() {
 		h := e.hole[i]
 		l.push(span{h.from, least(h.to, s.from)}, e.lost(i))
 		l.push(span{greatest(h.from, s.from), least(h.to, s.to)}, true)
@@ -100,12 +99,12 @@ func (e *endpoint) lose(s span, fresh, rcvNXT wire.Seq) {
 
 // tidyHoles gives up holes that need not be known any more: lost ones that the
 // peer has received nevertheless, and others lateOctets behind it.
-func (e *endpoint) tidyHoles(rcvNXT wire.Seq) {
-	if e.holes == 0 {
+func (e endpoint) tidyHoles(rcvNXT wire.Seq) {
+	if e.holes() == 0 {
 		return
 	}
 	var l holeList
-	for i := range e.holes {
+	for i := range e.holes() {
 		from := rcvNXT - lateOctets
 		if e.lost(i) {
 			from = rcvNXT
@@ -118,7 +117,7 @@ func (e *endpoint) tidyHoles(rcvNXT wire.Seq) {
 // sentBefore narrows s to the least span that contains all octets of s that
 // the endpoint has sent before; it is empty if there are none. Between its ends
 // there may be holes.
-func (e *endpoint) sentBefore(s span) span {
+func (e endpoint) sentBefore(s span) span {
 	if !e.has(factSeen) {
 		return span{s.from, s.from}
 	}
@@ -129,12 +128,12 @@ func (e *endpoint) sentBefore(s span) span {
 	if e.has(factFIN) {
 		s.to = least(s.to, e.fin)
 	}
-	for i := range e.holes {
+	for i := range e.holes() {
 		if h := e.hole[i]; !e.lost(i) && h.from.LessEq(s.from) && s.from.Less(h.to) {
 			s.from = h.to
 		}
 	}
-	for i := e.holes; i > 0; i-- {
+	for i := e.holes(); i > 0; i-- {
 		if h := e.hole[i-1]; !e.lost(i-1) && h.from.Less(s.to) && s.to.LessEq(h.to) {
 			s.to = h.from
 		}
@@ -146,8 +145,8 @@ func (e *endpoint) sentBefore(s span) span {
 }
 
 // unseen counts the octets of s that have not passed us.
-func (e *endpoint) unseen(s span) (octets uint32) {
-	for i := range e.holes {
+func (e endpoint) unseen(s span) (octets uint32) {
+	for i := range e.holes() {
 		h := span{greatest(e.hole[i].from, s.from), least(e.hole[i].to, s.to)}
 		if !e.lost(i) && h.from.Less(h.to) {
 			octets += uint32(h.to - h.from)
@@ -158,12 +157,12 @@ func (e *endpoint) unseen(s span) (octets uint32) {
 
 // contiguous returns how far the stream that e sends reaches without a hole
 // when everything up to seq has arrived.
-func (e *endpoint) contiguous(seq wire.Seq) wire.Seq {
+func (e endpoint) contiguous(seq wire.Seq) wire.Seq {
 	to := e.sndNXT
 	if e.has(factForgot) {
 		to = seq
 	}
-	for i := e.holes; i > 0; i-- {
+	for i := e.holes(); i > 0; i-- {
 		if seq.LessEq(e.hole[i-1].from) {
 			to = least(to, e.hole[i-1].from)
 		}
@@ -175,8 +174,8 @@ func (e *endpoint) contiguous(seq wire.Seq) wire.Seq {
 }
 
 // checkHoles asserts that holes are disjoint, ascending and below SND.NXT.
-func (e *endpoint) checkHoles() {
-	for i := range e.holes {
+func (e endpoint) checkHoles() {
+	for i := range e.holes() {
 		assert.That(e.hole[i].from.Less(e.hole[i].to), "a hole is not empty")
 		assert.That(e.hole[i].to.LessEq(e.sndNXT), "a hole is below SND.NXT")
 		assert.That(i == 0 || e.hole[i-1].to.LessEq(e.hole[i].from), "holes ascend")

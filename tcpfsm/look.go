@@ -57,7 +57,7 @@ type Look struct {
 // turn is one segment on its way from snd to rcv. It lives for one step.
 type turn struct {
 	c        *Conn
-	snd, rcv *endpoint
+	snd, rcv endpoint
 	seg      *wire.Segment // as sent; then, in received, as received
 	dir      wire.Dir
 	rules    Rules

@@ -13,8 +13,9 @@ func TestSizes(t *testing.T) {
 		name      string
 		got, want uintptr
 	}{
-		{"endpoint", unsafe.Sizeof(endpoint{}), 68},
-		{"Conn", unsafe.Sizeof(Conn{}), 140},
+		{"tcb", unsafe.Sizeof(tcb{}), 32},
+		{"rest", unsafe.Sizeof(rest{}), 32},
+		{"Conn", unsafe.Sizeof(Conn{}), 136},
 		{"Look", unsafe.Sizeof(Look{}), 32},
 		{"Delta", unsafe.Sizeof(Delta{}), 24},
 	} {

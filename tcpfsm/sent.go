@@ -121,7 +121,7 @@ func (t *turn) sentACK(news *signals) {
 		news.add(sndSynced) // nothing but a SYN,ACK lets it send an ACK
 	}
 	t.heard(news)
-	if snd.advertise(seg, snd.shift, rcv.sndUNA) {
+	if snd.advertise(seg, snd.shift(), rcv.sndUNA) {
 		t.strange(BadWindowUpdate)
 	}
 }

@@ -215,7 +215,7 @@ func checkConn(t testing.TB, before, c *Conn, delta *Delta) {
 		if !reachable[delta.From[d]][delta.To[d]] {
 			t.Errorf("%v: no rules lead from %v to %v", d, delta.From[d], delta.To[d])
 		}
-		c.ends[d].checkHoles()
+		c.end(wire.Dir(d)).checkHoles()
 	}
 }
 

@@ -19,11 +19,11 @@ func (c *Conn) usual(delta *Delta, look *Look, seg *wire.Segment, d wire.Dir) bo
 	case wire.SYN:
 		from = [2]State{Listen, Listen}
 		from[d&1] = Closed
-		ok = c.usualSYN(snd, rcv, seg, delta)
+		ok = c.usualSYN(snd, rcv, seg, d, delta)
 	case wire.SYN | wire.ACK:
-		ok = c.usualSYNACK(snd, rcv, seg, delta)
+		ok = c.usualSYNACK(snd, rcv, seg, d, delta)
 	case wire.ACK, wire.ACK | wire.FIN:
-		ok = snd.inStep(rcv, seg) && (seg.Flags&wire.FIN == 0 && c.usualACK(snd, rcv, seg, delta) || c.usualFIN(snd, rcv, seg, delta))
+		ok = snd.inStep(rcv, seg) && (seg.Flags&wire.FIN == 0 && c.usualACK(snd, rcv, seg, d, delta) || c.usualFIN(snd, rcv, seg, d, delta))
 	}
 	if !ok {
 		return false
@@ -35,7 +35,7 @@ func (c *Conn) usual(delta *Delta, look *Look, seg *wire.Segment, d wire.Dir) bo
 }
 
 // usualSYN is the first segment of all: a SYN without text.
-func (c *Conn) usualSYN(snd, rcv *endpoint, seg *wire.Segment, delta *Delta) bool {
+func (c *Conn) usualSYN(snd, rcv *tcb, seg *wire.Segment, d wire.Dir, delta *Delta) bool {
 	if c.origin != 0 || seg.Len > 0 || seg.WScale > wscaleMax {
 		return false
 	}
@@ -44,7 +44,7 @@ func (c *Conn) usualSYN(snd, rcv *endpoint, seg *wire.Segment, delta *Delta) boo
 	snd.begin(seg.Seq)
 	snd.sndNXT++
 	snd.set(factSYN)
-	snd.options(seg)
+	c.options(seg, d)
 	snd.scale(rcv)
 	rcv.scale(snd)
 	snd.wnd = seg.Wnd
@@ -56,18 +56,18 @@ func (c *Conn) usualSYN(snd, rcv *endpoint, seg *wire.Segment, delta *Delta) boo
 }
 
 // usualSYNACK answers a SYN without text, with none.
-func (c *Conn) usualSYNACK(snd, rcv *endpoint, seg *wire.Segment, delta *Delta) bool {
-	const strange = factSYNText | factPending | factStale | factForgot | factFar | factFIN | factFINFlag | factRST
+func (c *Conn) usualSYNACK(snd, rcv *tcb, seg *wire.Segment, d wire.Dir, delta *Delta) bool {
+	const strange = factSYNText | factPending | factStale | factForgot | factFar | factFIN | factFINFlag | factRST | factHoles
 	if c.origin != origin(StartSYN)+1 || seg.Len > 0 || seg.WScale > wscaleMax || seg.Urg != 0 ||
 		snd.state != SynReceived || rcv.state != SynSent ||
 		snd.facts&^(factTSRecent|factBelieved) != 0 || rcv.facts&(strange|factAcked|factEdge|factTSRecent) != 0 || rcv.facts&factSYN == 0 ||
-		seg.Ack != rcv.start || rcv.sndNXT != rcv.start || snd.rcvNXT != rcv.start || snd.holes|rcv.holes != 0 {
+		seg.Ack != rcv.start || rcv.sndNXT != rcv.start || snd.rcvNXT != rcv.start {
 		return false
 	}
 	snd.begin(seg.Seq)
 	snd.sndNXT++
 	snd.set(factSYNACK | factEdge)
-	snd.options(seg)
+	c.options(seg, d)
 	snd.scale(rcv)
 	rcv.scale(snd)
 	snd.wnd, snd.edge = seg.Wnd, seg.Ack.Add(uint32(seg.Wnd)) // not scaled: RFC 7323 §2.2
@@ -85,14 +85,14 @@ func (c *Conn) usualSYNACK(snd, rcv *endpoint, seg *wire.Segment, delta *Delta) 
 // which both sides know all that the other has sent, within the window, with a
 // valid timestamp, and not moving the window's edge to the left. A FIN may be
 // among it.
-func (snd *endpoint) inStep(rcv *endpoint, seg *wire.Segment) bool {
+func (snd *tcb) inStep(rcv *tcb, seg *wire.Segment) bool {
 	const needed = factSeen | factKnown | factEdge | factBelieved
-	const strange = factPending | factStale | factForgot | factFar | factRST | factSYNText
-	if snd.facts&rcv.facts&needed != needed || (snd.facts|rcv.facts)&strange != 0 || snd.holes|rcv.holes != 0 {
+	const strange = factPending | factStale | factForgot | factFar | factRST | factSYNText | factHoles
+	if snd.facts&rcv.facts&needed != needed || (snd.facts|rcv.facts)&strange != 0 {
 		return false
 	}
 	end := seg.End()
-	edge := seg.Ack.Add(uint32(seg.Wnd) << snd.shift)
+	edge := snd.edgeBy(seg)
 	if seg.Seq != snd.sndNXT || rcv.rcvNXT != seg.Seq || seg.Ack != rcv.sndNXT || snd.rcvNXT != seg.Ack ||
 		rcv.edge.Less(end) || edge.Less(snd.edge) ||
 		max(uint32(end-snd.start), uint32(seg.Ack-rcv.start)) > windowMax/2 {
@@ -106,7 +106,7 @@ func (snd *endpoint) inStep(rcv *endpoint, seg *wire.Segment) bool {
 
 // usualACK is the third segment of the handshake, and the last of a connection
 // that both sides have closed.
-func (c *Conn) usualACK(snd, rcv *endpoint, seg *wire.Segment, delta *Delta) bool {
+func (c *Conn) usualACK(snd, rcv *tcb, seg *wire.Segment, d wire.Dir, delta *Delta) bool {
 	switch {
 	case seg.Len > 0:
 		return false
@@ -119,7 +119,7 @@ func (c *Conn) usualACK(snd, rcv *endpoint, seg *wire.Segment, delta *Delta) boo
 			delta.Established = true
 		}
 		c.marks |= markPlain
-	case snd.state == TimeWait && rcv.state == LastAck && rcv.has(factFIN) && rcv.fin+1 == seg.Ack && snd.has(factFIN|factFINRcvd) &&
+	case snd.state == TimeWait && rcv.state == LastAck && rcv.has(factFIN) && c.rest[d&1^1].fin+1 == seg.Ack && snd.has(factFIN|factFINRcvd) &&
 		!rcv.has(factFINAcked) && c.marks&markOver == 0:
 		snd.acks(rcv, seg, delta)
 		rcv.set(factFINAcked)
@@ -134,17 +134,17 @@ func (c *Conn) usualACK(snd, rcv *endpoint, seg *wire.Segment, delta *Delta) boo
 
 // usualFIN closes the sender's side: the first to do so, or the second, of which
 // the FIN acknowledges the first one's.
-func (c *Conn) usualFIN(snd, rcv *endpoint, seg *wire.Segment, delta *Delta) bool {
+func (c *Conn) usualFIN(snd, rcv *tcb, seg *wire.Segment, d wire.Dir, delta *Delta) bool {
 	const control = wire.FIN | wire.ACK
 	first := snd.state == Established && rcv.state == Established && c.marks&markPlain != 0
-	second := snd.state == CloseWait && rcv.state == FinWait1 && rcv.has(factFIN) && rcv.fin+1 == seg.Ack &&
+	second := snd.state == CloseWait && rcv.state == FinWait1 && rcv.has(factFIN) && c.rest[d&1^1].fin+1 == seg.Ack &&
 		!rcv.has(factFINAcked) && snd.has(factFINRcvd) && snd.facts&(factFIN|factFINFlag) == 0
 	if !first && !second || seg.Flags&control != control || snd.any(factFIN|factFINFlag) {
 		return false
 	}
 	end := seg.End()
 	snd.acks(rcv, seg, delta)
-	snd.fin, snd.sndNXT = end-1, end
+	c.rest[d&1].fin, snd.sndNXT = end-1, end
 	snd.set(factFIN | factFINFlag)
 	delta.Anomalies |= snd.apply(1 << sndFIN)
 	if second {
@@ -160,8 +160,8 @@ func (c *Conn) usualFIN(snd, rcv *endpoint, seg *wire.Segment, delta *Delta) boo
 
 // acks takes what a segment that is in step says of the other side's octets, and
 // of its own window and time.
-func (snd *endpoint) acks(rcv *endpoint, seg *wire.Segment, delta *Delta) {
-	snd.edge, snd.wnd = seg.Ack.Add(uint32(seg.Wnd)<<snd.shift), seg.Wnd
+func (snd *tcb) acks(rcv *tcb, seg *wire.Segment, delta *Delta) {
+	snd.edge, snd.wnd = snd.edgeBy(seg), seg.Wnd
 	rcv.set(factAcked)
 	delta.Acked = rcv.sndUNA != seg.Ack
 	rcv.sndUNA = seg.Ack
@@ -169,7 +169,7 @@ func (snd *endpoint) acks(rcv *endpoint, seg *wire.Segment, delta *Delta) {
 }
 
 // echo keeps TS.Recent of a segment that is not beyond what has been received.
-func (rcv *endpoint) echo(seg *wire.Segment) {
+func (rcv *tcb) echo(seg *wire.Segment) {
 	if seg.Opts&wire.OptTimestamp != 0 {
 		rcv.tsRecent = seg.TSVal
 		rcv.set(factTSRecent)
