@@ -85,8 +85,8 @@ func evicting(t testing.TB) []rx.Frame {
 		t.Fatal(err)
 	}
 	return framesOf(traffic.Merge(conns,
-		pour(t, traffic.FloodConfig{Kind: traffic.FloodSYN, Seed: 1, Frames: 12_000, Gap: 6 * time.Millisecond}),
-		pour(t, traffic.FloodConfig{Kind: traffic.FloodUDP, Seed: 2, Frames: 4000, Gap: 18 * time.Millisecond, IPv6: true})))
+		pour(t, traffic.FloodConfig{Kind: traffic.FloodSYN, Seed: 1, Frames: 16_000, Gap: 4100 * time.Microsecond}),
+		pour(t, traffic.FloodConfig{Kind: traffic.FloodUDP, Seed: 2, Frames: 5000, Gap: 13 * time.Millisecond, IPv6: true})))
 }
 
 // holes are downloads of which the first segment is missing, and whose receivers

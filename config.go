@@ -147,7 +147,7 @@ func (c *Config) validate() error {
 // What a flow without streams takes, with its share of index and timers
 // (TestFlowMemory pins it), and how memory is divided: shares of a hundred.
 const (
-	flowOctets  = 400
+	flowOctets  = 320
 	flowShare   = 45
 	streamShare = 25
 )

@@ -16,11 +16,15 @@ const idleTimer = ^uint32(0)
 
 // alarm is a timer that a handler armed.
 type alarm struct {
-	id     uevents.Timer
-	owner  handle // flow; 0: the shard
-	timer  handle
-	next   handle // of the same owner
-	socket uint8
+	id       uevents.Timer
+	deadline int64  // ns
+	order    uint64 // as dueTimer's
+	sub      uint32 // as dueTimer's
+	owner    handle // flow; 0: the shard
+	next     handle // of the same owner
+	timer    links
+	spot     spot
+	socket   uint8
 }
 
 // alarmsMax bounds the timers of one flow, and of a shard beside its flows: a
@@ -37,32 +41,26 @@ func (s *Shard) fireOne(clock int64) bool {
 	if !s.wheel.advance(clock) {
 		return false
 	}
-	h := s.wheel.peek()
-	t := *s.wheel.nodes.At(h)
-	if t.sub == idleTimer {
-		s.silent(t.owner, h)
-		return true
+	if t := s.wheel.peek(); t&ofAlarm != 0 {
+		s.ring(handle(t &^ ofAlarm))
+	} else {
+		s.silent(handle(t))
 	}
-	s.ring(t.owner)
 	return true
 }
 
 // silent ends a flow whose timeout is over. Its timer stands where the flow was
 // silent since the last look; a flow that was not gets a new deadline, so that
 // packets never touch the wheel.
-func (s *Shard) silent(h, timer handle) {
+func (s *Shard) silent(h handle) {
 	fl := s.flows.At(h)
-	after, ends := s.cfg.Timeouts.of(fl.life)
-	if !ends {
-		s.wheel.disarm(timer)
-		fl.idle = 0
+	deadline, ends := s.wheel.deadline(timer(h))
+	switch {
+	case !ends:
+		s.wheel.disarm(timer(h))
 		return
-	}
-	if deadline := later(fl.last, after); deadline > s.wheel.now {
-		if first, ok := s.firstDeadline(fl); ok {
-			deadline = min(deadline, first) // so that young holds
-		}
-		s.wheel.move(timer, deadline)
+	case deadline > s.wheel.now:
+		s.wheel.move(timer(h), deadline)
 		return
 	}
 	s.stats.Timers++
@@ -87,37 +85,13 @@ func (s *Shard) sceneOfTimer(number uint64) {
 // earlier deadline where that is shorter, and a timer where there was none.
 func (s *Shard) relive(h handle, fl *flow) {
 	life := fl.lifeNow()
-	if life == fl.life {
+	if life == fl.role.life() {
 		return
 	}
-	fl.life = life
-	after, ends := s.cfg.Timeouts.of(fl.life)
-	if !ends {
-		return
+	fl.role.setLife(life)
+	if after, ends := s.cfg.Timeouts.of(life); ends {
+		s.wheel.hasten(timer(h), later(fl.last, after))
 	}
-	deadline := later(fl.last, after)
-	switch {
-	case fl.idle == 0:
-		fl.idle = s.wheel.arm(deadline, uint64(fl.id), h, idleTimer)
-	case s.young(fl, deadline):
-	case deadline < s.wheel.nodes.At(fl.idle).deadline:
-		s.wheel.move(fl.idle, deadline)
-	}
-}
-
-// young reports whether the flow's timer must still stand where it was first
-// armed, or before, and that is not later than deadline: then there is no need to
-// look. Of most flows that is true from their first packet to their last.
-func (s *Shard) young(fl *flow, deadline int64) bool {
-	first, ok := s.firstDeadline(fl)
-	return ok && first <= deadline
-}
-
-// firstDeadline returns where the flow's timer was first armed, if that is still
-// to come. Until then the timer never stands behind it.
-func (s *Shard) firstDeadline(fl *flow) (first int64, ok bool) {
-	first = later(fl.first, s.cfg.Timeouts.Embryonic)
-	return first, fl.isTCP() && s.cfg.Timeouts.Embryonic >= 0 && s.wheel.now < first
 }
 
 // ring raises OnTimer for an alarm and forgets it.
@@ -126,7 +100,7 @@ func (s *Shard) ring(h handle) {
 	number := ^uint64(0) // behind the flows', as in the wheel
 	if a.owner != 0 {
 		fl := s.flows.At(a.owner)
-		s.forget(&fl.timers, h)
+		s.forget(&s.mores.At(fl.more).timers, h)
 		s.enterFlow(a.owner, fl)
 		number = uint64(fl.id)
 	} else {
@@ -157,7 +131,7 @@ func (s *Shard) soonest(d time.Duration) time.Duration {
 func (s *Shard) arm(after time.Duration, socket uint8, ofShard bool) (uevents.Timer, error) {
 	list, owner, order := &s.ambient, handle(0), ^uint64(0)
 	if !ofShard {
-		list, owner, order = &s.fl.timers, s.cur, uint64(s.fl.id)
+		list, owner, order = &s.moreOf(s.fl).timers, s.cur, uint64(s.fl.id)
 	}
 	n := 0
 	for h := *list; h != 0; h = s.alarms.At(h).next {
@@ -172,8 +146,9 @@ func (s *Shard) arm(after time.Duration, socket uint8, ofShard bool) (uevents.Ti
 	}
 	*serial++
 	h, a := s.alarms.New()
-	*a = alarm{id: uevents.Timer(*serial), owner: owner, next: *list, socket: socket}
-	a.timer = s.wheel.arm(later(s.disp.Context().Now().UnixNano(), s.soonest(after)), order, h, uint32(*serial)&^(1<<31))
+	*a = alarm{id: uevents.Timer(*serial), owner: owner, next: *list, socket: socket, order: order, sub: uint32(*serial) &^ (1 << 31),
+		deadline: later(s.disp.Context().Now().UnixNano(), s.soonest(after))}
+	s.wheel.arm(ofAlarm|timer(h), a.deadline)
 	*list = h
 	return a.id, nil
 }
@@ -197,7 +172,7 @@ func (s *Shard) forget(list *handle, h handle) {
 		at = &s.alarms.At(*at).next
 	}
 	*at = a.next
-	s.wheel.disarm(a.timer)
+	s.wheel.disarm(ofAlarm | timer(h))
 	s.alarms.Free(h)
 }
 

@@ -37,8 +37,9 @@ func (s *Shard) begin() {
 		s.refuse(FateNoRoom)
 		return
 	}
+	fl.role = makeRole(client, how, firstLife(p))
 	s.found(sl, h, fl)
-	fl.key, fl.tag, fl.role = p.Key, uint32(f.Hash), makeRole(client, how)
+	s.setKey(fl, &p.Key)
 	fl.plan = s.sound(s.plans.ForMask(mask), fl.id.Slot())
 	s.seg = segmentState{dir: d, begins: true}
 	s.enterFlow(h, fl)
@@ -69,19 +70,23 @@ func (s *Shard) found(sl *slot, h handle, fl *flow) {
 	fl.id = uevents.MakeFlowID(wire.SlotOf(f.Hash), sl.flows)
 	fl.first, fl.last, fl.frame = f.Clock, f.Clock, f.Number
 	fl.flags = flowFresh
-	fl.life = lifeEmbryonic
-	if f.Packet.Key.Proto != wire.ProtoTCP {
-		fl.life = lifeDatagram
-	}
 	if sl.ranks != nil {
-		s.join(sl, h, fl, classUnproven)
+		s.join(sl, h, classUnproven)
 	}
 	s.crowd(sl, fl.id.Slot())
 	s.stats.Flows++
 	s.stats.Live++
-	if after, ends := s.cfg.Timeouts.of(fl.life); ends {
-		fl.idle = s.wheel.arm(later(fl.last, after), uint64(fl.id), h, idleTimer)
+	if after, ends := s.cfg.Timeouts.of(fl.role.life()); ends {
+		s.wheel.arm(timer(h), later(fl.last, after))
 	}
+}
+
+// firstLife returns what the timeout of a flow depends on that p begins.
+func firstLife(p *wire.Packet) lifecycle {
+	if p.Key.Proto != wire.ProtoTCP {
+		return lifeDatagram
+	}
+	return lifeEmbryonic
 }
 
 // ending is the work of ending a flow, in steps that handlers' events run
@@ -134,7 +139,7 @@ func (s *Shard) sceneOfEnd() {
 // evict ends a flow to make room.
 func (s *Shard) evict(h handle) {
 	fl := s.flows.At(h)
-	s.stats.Evicted[fl.eviction()]++
+	s.stats.Evicted[s.ranks.At(h).class.eviction()]++
 	if fl.flags&flowReleased != 0 {
 		s.remove(h, fl)
 		return
@@ -185,12 +190,11 @@ func (s *Shard) expire(fl *flow) {
 // more, and no event of it queued.
 func (s *Shard) remove(h handle, fl *flow) {
 	sl := &s.slots[fl.id.Slot()]
+	key := s.keyOf(fl)
 	s.letGo(fl)
-	if fl.idle != 0 {
-		s.wheel.disarm(fl.idle)
-	}
-	if fl.label != 0 {
-		s.labels.Free(fl.label)
+	s.wheel.disarm(timer(h))
+	if fl.more != 0 {
+		s.mores.Free(fl.more)
 	}
 	if fl.flags&flowReleased != 0 {
 		s.stats.Marked--
@@ -198,12 +202,12 @@ func (s *Shard) remove(h handle, fl *flow) {
 		s.plans.Release(fl.plan)
 	}
 	if sl.ranks != nil {
-		s.leave(sl, fl)
+		s.leave(sl, h)
 	}
-	sl.index.remove(uint64(fl.tag), h)
+	sl.index.remove(key.Hash(s.cfg.Seed), h)
 	s.thin(sl)
 	s.stats.Live--
-	fl.key = wire.FlowKey{} // a hint may still name the record
+	fl.key.version = 0 // a hint may still name the record
 	s.flows.Free(h)
 	if s.cur == h {
 		s.leaveFlow()
@@ -214,10 +218,14 @@ func (s *Shard) remove(h handle, fl *flow) {
 // letGo gives back what a flow has beside its record.
 func (s *Shard) letGo(fl *flow) {
 	s.closePair(fl)
-	s.disarmAll(&fl.timers)
-	if fl.bag != 0 {
-		s.bags.free(fl.bag)
-		fl.bag = 0
+	if fl.more == 0 {
+		return
+	}
+	m := s.mores.At(fl.more)
+	s.disarmAll(&m.timers)
+	if m.bag != 0 {
+		s.bags.free(m.bag)
+		m.bag = 0
 	}
 }
 

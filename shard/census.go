@@ -70,7 +70,7 @@ func (c *Census) count(fl *flow) {
 		c.Flows[PhaseReleased]++
 		return
 	}
-	c.Flows[phaseOf(fl.life)]++
+	c.Flows[phaseOf(fl.role.life())]++
 	if fl.isTCP() {
 		for _, d := range [...]wire.Dir{wire.ToServer, wire.ToClient} {
 			c.Endpoints[d][fl.conn.State(d)]++

@@ -22,7 +22,7 @@ func (e *engine) Flow() uevents.Flow {
 	if e.fl == nil {
 		return uevents.Flow{}
 	}
-	return uevents.MakeFlow(e.fl.id, e.fl.key, e.fl.role.client(), e.fl.role.how())
+	return uevents.MakeFlow(e.fl.id, (*Shard)(e).keyOf(e.fl), e.fl.role.client(), e.fl.role.how())
 }
 
 func (e *engine) FirstSeen() int64 {
@@ -50,21 +50,24 @@ func (e *engine) RTT() uevents.RTT {
 	if e.fl == nil {
 		return uevents.RTT{}
 	}
-	return uevents.RTT{
-		Server: time.Duration(e.fl.rtt[wire.ToServer]) * rttUnit,
-		Client: time.Duration(e.fl.rtt[wire.ToClient]) * rttUnit,
+	rtt := uevents.RTT{Server: time.Duration(e.fl.rtt[wire.ToServer]) * rttUnit}
+	if e.fl.flags&flowRTT != 0 {
+		rtt.Client = time.Duration(e.fl.rtt[wire.ToClient]) * rttUnit
 	}
+	return rtt
 }
 
 func (e *engine) Counters(side wire.Dir) uevents.Counters {
 	if e.fl == nil {
 		return uevents.Counters{}
 	}
-	t := &e.fl.sent[side&1]
-	c := uevents.Counters{Packets: t.packets, PayloadBytes: t.octets, Rexmits: uint64(t.rexmits),
-		SYN: uint32(t.syn), SYNACK: uint32(t.synack), FIN: uint32(t.fin), RST: uint32(t.rst)}
-	if e.fl.label != 0 {
-		c.RexmitBytes = e.labels.At(e.fl.label).rexmitOctets[side&1]
+	s, fl := (*Shard)(e), e.fl
+	count := func(c control) uint32 { return uint32(s.noted(fl, side, c)) }
+	c := uevents.Counters{SYN: count(controlSYN), SYNACK: count(controlSYNACK), FIN: count(controlFIN), RST: count(controlRST)}
+	c.Packets, c.PayloadBytes = s.sentBy(fl, side)
+	if fl.more != 0 {
+		l := &s.mores.At(fl.more).label
+		c.Rexmits, c.RexmitBytes = uint64(l.rexmits[side&1]), l.rexmitOctets[side&1]
 	}
 	return c
 }
@@ -78,8 +81,8 @@ func (e *engine) Evidence() uevents.Evidence {
 		OneSided:  fl.sent[0].packets == 0 || fl.sent[1].packets == 0,
 		Midstream: fl.role.how() == uevents.StartMidstream,
 	}
-	if fl.label != 0 {
-		l := e.labels.At(fl.label)
+	if fl.more != 0 {
+		l := &e.mores.At(fl.more).label
 		ev.Truncated, ev.MatchUnknown = l.truncated, l.matchUnknown
 		ev.GapOctets, ev.BadChecksums, ev.Conflicts = l.gapOctets, l.badChecksums, l.conflicts
 		ev.Dropped, ev.Refused, ev.Panics = l.dropped, l.refused, l.panics
@@ -170,24 +173,29 @@ func (e *engine) Arm(after time.Duration, socket uint8, ofShard bool) (uevents.T
 
 func (e *engine) Disarm(t uevents.Timer) bool {
 	s := (*Shard)(e)
-	return s.fl != nil && s.disarm(&s.fl.timers, t) || s.disarm(&s.ambient, t)
+	return s.fl != nil && s.fl.more != 0 && s.disarm(&s.mores.At(s.fl.more).timers, t) || s.disarm(&s.ambient, t)
 }
 
 func (e *engine) Value(key uint64) any {
-	if e.fl == nil || e.fl.bag == 0 {
+	if e.fl == nil || e.fl.more == 0 {
 		return nil
 	}
-	return e.bags.get(e.fl.bag, key)
+	bag := e.mores.At(e.fl.more).bag
+	if bag == 0 {
+		return nil
+	}
+	return e.bags.get(bag, key)
 }
 
 func (e *engine) SetValue(key uint64, v any) {
 	if e.fl == nil {
 		return
 	}
-	if e.fl.bag == 0 {
-		e.fl.bag = e.bags.alloc()
+	m := (*Shard)(e).moreOf(e.fl)
+	if m.bag == 0 {
+		m.bag = e.bags.alloc()
 	}
-	e.bags.set(e.fl.bag, key, v)
+	e.bags.set(m.bag, key, v)
 }
 
 func (e *engine) Offload(reg uevents.Registration, work func() any, then func(*uevents.Context, any)) error {

@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"encoding/binary"
+
 	"github.com/mbox-stack/mbox/buffers"
 	"github.com/mbox-stack/mbox/tcpfsm"
 	"github.com/mbox-stack/mbox/uevents"
@@ -10,57 +12,100 @@ import (
 // flow is the record of one flow, in the shard's slab: a value without
 // pointers.
 //
-// It has five cache lines (TestFlowLayout), of which a plain segment needs the
-// first four: the key and what is decided by it; the connection, in two; and
-// what has been counted, with the connection's rest.
+// It has four cache lines (TestLayout), of which a plain segment needs three:
+// the key and what is decided by it; the connection; and what has been counted.
+// The fourth, between these, is what few segments need of the connection. What
+// few flows have at all lies elsewhere (more).
 type flow struct {
-	key   wire.FlowKey
+	key   key
+	spot  spot  // where its timer lies
 	last  int64 // clock at the latest packet, ns
 	plan  uevents.PlanID
 	flags flowFlags
 	role  role
-	class class
-	life  lifecycle
+	seen  seen
 
-	conn tcpfsm.Conn // valid iff key.Proto is ProtoTCP
-	idle handle      // timer
-	sent [2]tally    // by the side that sends
+	conn tcpfsm.Conn // valid iff key.proto is ProtoTCP
 
-	id     uevents.FlowID
-	first  int64  // clock at the first packet, ns
-	frame  uint64 // ordinal of the first frame in its source
-	tag    uint32 // lower half of the key's hash
-	older  handle // neighbours in the slot's list of this class
-	newer  handle
-	pair   handle // streams; 0: nobody reads the flow's octets
-	label  handle // what qualifies the record; 0: nothing does
-	bag    handle // users' values
-	timers handle // users' timers, latest first
-	synack uint32 // when the first SYN-ACK came, after first; in 100 ns, 0: not yet
-	rtt    [2]uint32
+	sent  [2]tally // by the side that sends
+	pair  handle   // streams; 0: nobody reads the flow's octets
+	more  handle   // 0: nothing
+	id    uevents.FlowID
+	first int64  // clock at the first packet, ns
+	frame uint64 // ordinal of the first frame in its source
+	timer links  // in the place where its timer lies
+	// rtt are the halves of the handshake RTT; 0: not known. Until flowRTT is set
+	// that of the client is when the first SYN-ACK came, after first. All in
+	// units of 100 ns.
+	rtt [2]uint32
 }
 
-// role says which endpoint of the key is the client, and how that was found out.
+// key is a wire.FlowKey without its Scope, which few flows have: see roleScoped.
+type key struct {
+	addr    [2][16]byte
+	port    [2]uint16
+	proto   wire.Proto
+	version uint8
+}
+
+// matches reports whether the flow has a key.
+func (s *Shard) matches(fl *flow, k *wire.FlowKey) bool {
+	le := binary.LittleEndian
+	a0, a1 := &fl.key.addr[0], &fl.key.addr[1]
+	b0, b1 := &k.Addr[0], &k.Addr[1]
+	return le.Uint64(a0[8:]) == le.Uint64(b0[8:]) && le.Uint64(a1[8:]) == le.Uint64(b1[8:]) &&
+		fl.key.port == k.Port && fl.key.proto == k.Proto && fl.key.version == k.Version &&
+		le.Uint64(a0[:]) == le.Uint64(b0[:]) && le.Uint64(a1[:]) == le.Uint64(b1[:]) &&
+		(k.Scope == 0 && fl.role&roleScoped == 0 || k.Scope == s.scopeOf(fl))
+}
+
+// scopeOf returns the Scope of the flow's key.
+func (s *Shard) scopeOf(fl *flow) uint64 {
+	if fl.role&roleScoped == 0 {
+		return 0
+	}
+	return s.mores.At(fl.more).scope
+}
+
+// setKey gives a new flow its key.
+func (s *Shard) setKey(fl *flow, k *wire.FlowKey) {
+	fl.key.addr, fl.key.port, fl.key.proto, fl.key.version = k.Addr, k.Port, k.Proto, k.Version
+	if k.Scope != 0 {
+		s.moreOf(fl).scope = k.Scope
+		fl.role |= roleScoped
+	}
+}
+
+// keyOf returns the flow's key.
+func (s *Shard) keyOf(fl *flow) wire.FlowKey {
+	return wire.FlowKey{Addr: fl.key.addr, Port: fl.key.port, Proto: fl.key.proto, Version: fl.key.version, Scope: s.scopeOf(fl)}
+}
+
+// role says which endpoint of the key is the client, in its lowest bit, how that
+// was found out, what the flow's timeout depends on, and whether its key has a
+// Scope.
 type role uint8
 
-func makeRole(client uint8, how uevents.Start) role { return role(how<<1) | role(client&1) }
+const (
+	roleHow    = 1 // two bits
+	roleLife   = 3 // three
+	roleScoped = role(1 << 7)
+)
+
+func makeRole(client uint8, how uevents.Start, life lifecycle) role {
+	return role(client&1) | role(how)<<roleHow | role(life)<<roleLife
+}
 
 // client returns the index of the client in the key.
 func (r role) client() uint8 { return uint8(r & 1) }
 
 // how returns what the flow began with.
-func (r role) how() uevents.Start { return uevents.Start(r >> 1) }
+func (r role) how() uevents.Start { return uevents.Start(r >> roleHow & 3) }
 
-// tally is what one side has sent.
-type tally struct {
-	packets uint64
-	octets  uint64 // of payload, by the IP header
-	syn     uint8  // segments with the flag; these four stop at 255
-	synack  uint8
-	fin     uint8
-	rst     uint8
-	rexmits uint32 // segments that repeated something
-}
+// life returns what the flow's timeout depends on.
+func (r role) life() lifecycle { return lifecycle(r >> roleLife & 7) }
+
+func (r *role) setLife(l lifecycle) { *r = *r&^(7<<roleLife) | role(l)<<roleLife }
 
 // flowFlags are facts about a flow.
 type flowFlags uint8
@@ -76,8 +121,8 @@ const (
 	_                                   // the same for the server: flowUnread << side
 )
 
-// flow's times are kept in units of 100 ns: 32 bits reach seven minutes, longer
-// than any handshake lasts.
+// rttUnit is what handshakes are timed in: 32 bits reach seven minutes, longer
+// than any of them lasts.
 const rttUnit = 100
 
 // pair is both streams of a flow that somebody reads.
@@ -93,19 +138,6 @@ type pairSide struct {
 	touched bool
 }
 
-// label is what qualifies a flow's record, where there is anything to say.
-type label struct {
-	gapOctets    uint64
-	refused      uint64
-	rexmitOctets [2]uint64
-	badChecksums uint32
-	conflicts    uint32
-	dropped      uint32
-	panics       uint32
-	truncated    bool
-	matchUnknown bool
-}
-
 // class is where a slot looks for room: flows of a lower class go first.
 type class uint8
 
@@ -115,13 +147,12 @@ const (
 	classTwoSided              // both sides have been heard, and TCP is established
 	classReleased              // marks of flows that all sockets have let go
 	classCount
-	classNone = classCount // in no list
 )
 
 // dirOf returns the direction in which a packet with that sender travels.
 func (f *flow) dirOf(sender uint8) wire.Dir { return wire.Dir(sender^uint8(f.role)) & 1 }
 
-func (f *flow) isTCP() bool { return f.key.Proto == wire.ProtoTCP }
+func (f *flow) isTCP() bool { return f.key.proto == wire.ProtoTCP }
 
 // lifeNow returns what the flow's timeout depends on now.
 func (f *flow) lifeNow() lifecycle {
@@ -144,37 +175,10 @@ func (f *flow) classNow() class {
 	switch {
 	case f.flags&flowReleased != 0:
 		return classReleased
-	case f.isTCP() && f.life == lifeClosed:
+	case f.isTCP() && f.role.life() == lifeClosed:
 		return classClosed
-	case f.sent[0].packets == 0 || f.sent[1].packets == 0 || f.life == lifeEmbryonic:
+	case f.sent[0].packets == 0 || f.sent[1].packets == 0 || f.role.life() == lifeEmbryonic:
 		return classUnproven
 	}
 	return classTwoSided
-}
-
-// count adds a packet to what its sender has sent.
-func (t *tally) count(p *wire.Packet, tcp bool) {
-	t.packets++
-	t.octets += uint64(p.PayloadLen)
-	if !tcp || p.Segment.Flags&(wire.SYN|wire.FIN|wire.RST) == 0 {
-		return
-	}
-	switch fl := p.Segment.Flags; {
-	case fl.Has(wire.SYN | wire.ACK):
-		saturate(&t.synack)
-	case fl.Has(wire.SYN):
-		saturate(&t.syn)
-	}
-	if p.Segment.Flags.Has(wire.FIN) {
-		saturate(&t.fin)
-	}
-	if p.Segment.Flags.Has(wire.RST) {
-		saturate(&t.rst)
-	}
-}
-
-func saturate(n *uint8) {
-	if *n != ^uint8(0) {
-		*n++
-	}
 }

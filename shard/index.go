@@ -59,13 +59,19 @@ func (x *index) find(hash uint64, probe *uint32) handle {
 	return 0
 }
 
-// guess returns the flow in the best place of a hash, whichever it is, at the
-// cost of one look; 0 if there is none.
-func (x *index) guess(hash uint64) handle {
+// touch looks at the best place of a hash, so that it is in the cache.
+func (x *index) touch(hash uint64) uint64 {
 	if len(x.places) == 0 {
 		return 0
 	}
-	return x.places[uint32(hash)&uint32(len(x.places)-1)].flow()
+	return uint64(x.places[uint32(hash)&uint32(len(x.places)-1)])
+}
+
+// guess returns the flow of a hash as far as its tag tells: nearly always the
+// right one, if there is one.
+func (x *index) guess(hash uint64) handle {
+	probe := uint32(0)
+	return x.find(hash, &probe)
 }
 
 // insert adds a flow that is not there. It reports false where the probe would

@@ -25,17 +25,17 @@ func (s *Shard) checkInvariants(last bool) {
 	assert.That(c.flows == s.stats.Live && c.marks == s.stats.Marked, "I7: flows in lists are those counted as live")
 	assert.That(s.stats.Flows == ended+c.flows-c.marks, "I7: flows begun have ended or live")
 	assert.That(s.flows.Len() == int(c.flows), "I7: flows in the slab are those in lists")
-	assert.That(s.pairs.Len() == c.pairs && s.labels.Len() == c.labels, "streams and labels belong to flows")
+	assert.That(s.pairs.Len() == c.pairs && s.mores.Len() == c.mores, "streams and what few flows have belong to flows")
 	assert.That(len(s.bags.all)-len(s.bags.idle) == c.bags+min(1, len(s.bags.all)), "values belong to flows")
-	assert.That(s.wheel.nodes.Len() == c.timers, "timers belong to flows and handlers")
+	assert.That(s.wheel.armed == c.timers, "timers belong to flows and handlers")
 	assert.That(!last || c.flows == 0, "nothing outlives the last mark")
 }
 
 // census is what a walk has counted.
 type census struct {
-	flows, marks        uint64
-	pairs, labels, bags int
-	timers              int
+	flows, marks       uint64
+	pairs, mores, bags int
+	timers             int
 }
 
 // slot counts what is in one slot.
@@ -57,9 +57,9 @@ func (c *census) slot(s *Shard, at wire.Slot) {
 func (c *census) ranked(s *Shard, lists *ranks) (listed int) {
 	for class := range lists {
 		older := handle(0)
-		for h := lists[class].oldest; h != 0; h = s.flows.At(h).newer {
-			fl := s.flows.At(h)
-			assert.That(int(fl.class) == class && fl.older == older, "a flow stands where its list says")
+		for h := lists[class].oldest; h != 0; h = s.ranks.At(h).newer {
+			r := s.ranks.At(h)
+			assert.That(int(r.class) == class && r.older == older, "a flow stands where its list says")
 			older = h
 			listed++
 		}
@@ -70,20 +70,24 @@ func (c *census) ranked(s *Shard, lists *ranks) (listed int) {
 
 // flow counts what belongs to one flow.
 func (c *census) flow(s *Shard, at wire.Slot, h handle, fl *flow) {
-	found, _ := s.lookup(fl.key.Hash(s.cfg.Seed), &fl.key)
+	key := s.keyOf(fl)
+	found, _ := s.lookup(key.Hash(s.cfg.Seed), &key)
 	assert.That(found == h && fl.id.Slot() == at, "I7: a flow in a list is found by its key, in its slot")
 	c.flows++
 	c.pairs += count(fl.pair)
-	c.labels += count(fl.label)
-	c.bags += count(fl.bag)
-	c.timers += count(fl.idle) + s.checkAlarms(fl.timers, h)
-	if fl.idle != 0 {
-		t := s.wheel.nodes.At(fl.idle)
-		assert.That(t.owner == h && t.sub == idleTimer && t.order == uint64(fl.id), "the timer that ends a flow is its own")
+	if fl.spot != spotNone {
+		c.timers++
 	}
+	m := new(more)
+	if fl.more != 0 {
+		m = s.mores.At(fl.more)
+		c.mores++
+	}
+	c.bags += count(m.bag)
+	c.timers += s.checkAlarms(m.timers, h)
 	if fl.flags&flowReleased != 0 {
 		c.marks++
-		assert.That(fl.pair == 0 && fl.bag == 0 && fl.timers == 0, "a mark has nothing beside its record")
+		assert.That(fl.pair == 0 && m.bag == 0 && m.timers == 0, "a mark has nothing beside its record")
 		return
 	}
 	plan := s.plans.At(fl.plan)
@@ -94,7 +98,7 @@ func (c *census) flow(s *Shard, at wire.Slot, h handle, fl *flow) {
 func (s *Shard) checkAlarms(list, owner handle) (n int) {
 	for h := list; h != 0; h = s.alarms.At(h).next {
 		a := s.alarms.At(h)
-		assert.That(a.owner == owner && s.wheel.nodes.At(a.timer).owner == h, "an alarm is its owner's")
+		assert.That(a.owner == owner && a.spot != spotNone, "an alarm is its owner's")
 		n++
 	}
 	return n

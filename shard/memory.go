@@ -99,7 +99,8 @@ func (s *Shard) trim() {
 	if s.flows.Cap() <= trimOver*s.flows.Len() {
 		return
 	}
-	freed := s.flows.Trim() + s.wheel.trim() + s.pairs.Trim() + s.labels.Trim() + s.alarms.Trim()
+	freed := s.flows.Trim() + s.pairs.Trim() + s.mores.Trim() + s.alarms.Trim()
+	s.wheel.trim()
 	s.arena.Trim()
 	if freed > burstOctets {
 		go debug.FreeOSMemory()

@@ -30,7 +30,7 @@ func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 	if fl.flags&flowReleased != 0 {
 		return false
 	}
-	if t.packets == 0 || fl.synack != 0 && fl.flags&flowRTT == 0 || !fl.conn.Plain(&p.Segment, d) {
+	if t.packets == 0 || fl.rtt[wire.ToClient] != 0 && fl.flags&flowRTT == 0 || !fl.conn.Plain(&p.Segment, d) {
 		return s.quickTurn(f, h, fl, d)
 	}
 	plan := s.plans.At(fl.plan)
@@ -44,8 +44,9 @@ func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 	fl.conn.AdvancePlain(&p.Segment, d)
 	fl.last = f.Clock
 	fl.flags |= flowActive
-	t.packets++
-	t.octets += uint64(p.PayloadLen)
+	if !t.add(p.PayloadLen) {
+		s.carryOver(fl, d)
+	}
 	s.fate(FateTracked)
 	if p.PayloadLen > 0 && !reads {
 		fl.flags |= flowUnread << d
@@ -93,7 +94,7 @@ func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool
 	}
 	fl.last = f.Clock
 	fl.flags |= flowActive
-	fl.sent[d&1].count(p, true)
+	s.count(fl, p, d)
 	s.fate(FateTracked)
 	if fl.flags&flowRTT == 0 {
 		s.timeHandshake(fl, p, d)
@@ -118,7 +119,7 @@ func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool
 // known returns the flow of a frame, which hint may name; 0 if there is none.
 func (s *Shard) known(f *buffers.Frame, hint handle) (handle, *flow) {
 	if hint != 0 {
-		if fl := s.flows.At(hint); fl.key.Equal(&f.Packet.Key) {
+		if fl := s.flows.At(hint); s.matches(fl, &f.Packet.Key) {
 			return hint, fl
 		}
 	}

@@ -61,18 +61,8 @@ func (s *Shard) release(h handle, fl *flow) {
 	s.stats.Ended[uevents.EndReleased]++
 	s.stats.Marked++
 	sl := &s.slots[fl.id.Slot()]
-	s.rejoin(sl, h, fl, classReleased)
+	s.rejoin(sl, h, classReleased)
 	s.leaveFlow()
-}
-
-// labelOf returns the flow's label, which it makes if need be.
-func (s *Shard) labelOf(fl *flow) *label {
-	if fl.label != 0 {
-		return s.labels.At(fl.label)
-	}
-	h, l := s.labels.New()
-	fl.label = h
-	return l
 }
 
 // fault is a handler that has panicked in a slot.

@@ -52,7 +52,9 @@ type Shard struct {
 	pressed bool
 
 	pairs   *buffers.Slab[pair]
-	labels  *buffers.Slab[label]
+	mores   *buffers.Slab[more]
+	ranks   buffers.Beside[rank] // by flow, while any slot is ranked
+	ranked  int                  // slots
 	alarms  *buffers.Slab[alarm]
 	bags    bags
 	faults  map[fault]uint32
@@ -95,16 +97,16 @@ func New(cfg Config, snap *uevents.Snapshot) (*Shard, error) {
 		Traffic:  actors.NewMailbox[Message](room),
 		Requests: actors.NewMailbox[Request](requestsMax),
 		cfg:      cfg,
-		flows:    buffers.NewSlab[flow](0),
+		flows:    buffers.NewSlab[flow](int(ofAlarm) - 1),
 		plans:    uevents.NewPlans(snap, uevents.Always{Keep: cfg.Keep, History: cfg.History}),
 		arena:    buffers.NewArena(cfg.Memory.arena()),
-		wheel:    newWheel(0),
 		pairs:    buffers.NewSlab[pair](0),
-		labels:   buffers.NewSlab[label](0),
-		alarms:   buffers.NewSlab[alarm](0),
+		mores:    buffers.NewSlab[more](0),
+		alarms:   buffers.NewSlab[alarm](int(ofAlarm) - 1),
 		faults:   map[fault]uint32{},
 		logged:   map[string]bool{},
 	}
+	s.wheel = newWheel(s.flows, s.alarms, &s.cfg.Timeouts)
 	s.disp = uevents.NewDispatcher((*engine)(s))
 	places := make([]entry, wire.SlotCount*indexSmallest) // at once: a slot's first flow allocates nothing
 	for i := range s.slots {
@@ -213,15 +215,17 @@ const warmFrames = 32
 // another, and leaves in hints which flows they seem to be of. It changes nothing
 // else.
 func (s *Shard) warmUp(frames []buffers.Frame) {
+	sum := uint64(0)
+	for i := range frames {
+		sum += s.indexOf(frames[i].Hash).touch(frames[i].Hash)
+	}
 	for i := range frames {
 		s.hints[i] = s.indexOf(frames[i].Hash).guess(frames[i].Hash)
 	}
-	sum := uint64(0)
 	for _, h := range s.hints[:len(frames)] {
-		if h != 0 { // one look at each of the record's lines
+		if h != 0 { // one look at each of the lines that a plain segment needs
 			fl := s.flows.At(h)
-			sum += fl.key.Scope + uint64(fl.conn.State(wire.ToServer)) + uint64(fl.conn.State(wire.ToClient)) +
-				fl.sent[1].packets + uint64(fl.id)
+			sum += uint64(fl.plan) + uint64(fl.conn.State(wire.ToServer)) + uint64(fl.id)
 		}
 	}
 	s.warmed += sum // so that the loads are not left out
@@ -233,7 +237,8 @@ func (s *Shard) warmUp(frames []buffers.Frame) {
 func (s *Shard) Update(snap *uevents.Snapshot) {
 	joining := s.plans.Update(snap)
 	s.walk(func(h handle, fl *flow) {
-		for m := joining & snap.FlowMask(&fl.key, fl.role.client()); m != 0; m &= m - 1 {
+		key := s.keyOf(fl)
+		for m := joining & snap.FlowMask(&key, fl.role.client()); m != 0; m &= m - 1 {
 			fl.plan = s.plans.With(fl.plan, uevents.Change{Kind: uevents.ChangeJoin, Socket: uint8(bits.TrailingZeros64(uint64(m)))})
 		}
 		s.adjust(h, fl)

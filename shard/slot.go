@@ -28,25 +28,33 @@ type ranks [classCount]list
 // kept while the slot is ranked.
 type list struct{ oldest, newest handle }
 
+// rank is where a flow of a ranked slot stands: its class, and its neighbours in
+// the list of that. It lies beside the flow's record while any slot is ranked.
+type rank struct {
+	older, newer handle
+	class        class
+}
+
 // secondChances bounds how many flows that were active since they joined their
 // list are passed over in search of one to evict.
 const secondChances = 8
 
 // A slot ranks its flows, in lists by which one of them would be evicted, from
-// when it is half full until it is a quarter full: to move a flow from list to
-// list costs several misses, four times in a short connection's life, which
-// there is no need to pay as long as nothing is evicted.
+// when it is nearly full until it is half full: to move a flow from list to list
+// costs several misses, four times in a short connection's life, which there is
+// no need to pay as long as nothing is evicted.
 const (
-	rankAt   = 2
+	rankAt   = 7 // eighths of what a slot may have
 	unrankAt = 4
 )
 
 // crowd ranks the slot's flows, where it has got so many.
 func (s *Shard) crowd(sl *slot, at wire.Slot) {
-	if sl.ranks != nil || sl.live*rankAt < s.cfg.FlowsPerSlot {
+	if sl.ranks != nil || sl.live*8 < s.cfg.FlowsPerSlot*rankAt {
 		return
 	}
 	sl.ranks = new(ranks)
+	s.ranked++
 	var all []handle
 	for h := range s.flowsOf(at) {
 		all = append(all, h)
@@ -54,15 +62,18 @@ func (s *Shard) crowd(sl *slot, at wire.Slot) {
 	slices.SortFunc(all, func(a, b handle) int { return cmp.Compare(s.flows.At(a).id, s.flows.At(b).id) })
 	for _, h := range all {
 		fl := s.flows.At(h)
-		s.join(sl, h, fl, fl.classNow())
+		s.join(sl, h, fl.classNow())
 	}
 }
 
 // thin is told that the slot has lost a flow.
 func (s *Shard) thin(sl *slot) {
 	sl.live--
-	if sl.ranks != nil && sl.live*unrankAt < s.cfg.FlowsPerSlot {
+	if sl.ranks != nil && sl.live*8 < s.cfg.FlowsPerSlot*unrankAt {
 		sl.ranks = nil
+		if s.ranked--; s.ranked == 0 {
+			s.ranks.Clear()
+		}
 	}
 }
 
@@ -79,11 +90,11 @@ func (s *Shard) flowsOf(at wire.Slot) iter.Seq2[handle, *flow] {
 }
 
 // join adds a flow to the newest end of a list.
-func (s *Shard) join(sl *slot, h handle, fl *flow, c class) {
+func (s *Shard) join(sl *slot, h handle, c class) {
 	l := &sl.ranks[c]
-	fl.class, fl.older, fl.newer = c, l.newest, 0
+	*s.ranks.At(h) = rank{older: l.newest, class: c}
 	if l.newest != 0 {
-		s.flows.At(l.newest).newer = h
+		s.ranks.At(l.newest).newer = h
 	} else {
 		l.oldest = h
 	}
@@ -91,27 +102,27 @@ func (s *Shard) join(sl *slot, h handle, fl *flow, c class) {
 }
 
 // rejoin moves a flow to another list, where there are any.
-func (s *Shard) rejoin(sl *slot, h handle, fl *flow, c class) {
+func (s *Shard) rejoin(sl *slot, h handle, c class) {
 	if sl.ranks != nil {
-		s.leave(sl, fl)
-		s.join(sl, h, fl, c)
+		s.leave(sl, h)
+		s.join(sl, h, c)
 	}
 }
 
 // leave takes a flow out of its list.
-func (s *Shard) leave(sl *slot, fl *flow) {
-	l := &sl.ranks[fl.class]
-	if fl.older != 0 {
-		s.flows.At(fl.older).newer = fl.newer
+func (s *Shard) leave(sl *slot, h handle) {
+	r := s.ranks.At(h)
+	l := &sl.ranks[r.class]
+	if r.older != 0 {
+		s.ranks.At(r.older).newer = r.newer
 	} else {
-		l.oldest = fl.newer
+		l.oldest = r.newer
 	}
-	if fl.newer != 0 {
-		s.flows.At(fl.newer).older = fl.older
+	if r.newer != 0 {
+		s.ranks.At(r.newer).older = r.older
 	} else {
-		l.newest = fl.older
+		l.newest = r.older
 	}
-	fl.class = classNone
 }
 
 // victim returns the flow of the slot to end for another's sake: a released or
@@ -131,7 +142,7 @@ func (s *Shard) victim(sl *slot) handle {
 				break
 			}
 			fl.flags &^= flowActive
-			s.rejoin(sl, h, fl, c)
+			s.rejoin(sl, h, c)
 		}
 		if l.oldest != 0 {
 			return l.oldest

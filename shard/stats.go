@@ -72,9 +72,9 @@ func (e Eviction) String() string {
 	return [...]string{"released", "closed", "unproven", "established", "?"}[min(e, EvictionCount)]
 }
 
-// eviction returns what the flow is as one that makes room.
-func (f *flow) eviction() Eviction {
-	return [classCount]Eviction{EvictedClosed, EvictedUnproven, EvictedEstablished, EvictedReleased}[f.class]
+// eviction returns what a flow of the class is as one that makes room.
+func (c class) eviction() Eviction {
+	return [classCount]Eviction{EvictedClosed, EvictedUnproven, EvictedEstablished, EvictedReleased}[c]
 }
 
 const endCount = int(uevents.EndShutdown) + 1
@@ -116,8 +116,8 @@ func (s *Shard) Publish() { s.publish() }
 func (s *Shard) publish() {
 	c := s.stats
 	c.Streams, c.Clock = uint64(s.arena.Bytes()), uint64(max(s.clock, 0))
-	c.Memory = uint64(s.flows.Bytes() + s.pairs.Bytes() + s.labels.Bytes() + s.alarms.Bytes() +
-		s.arena.Bytes() + s.wheel.nodes.Bytes())
+	c.Memory = uint64(s.flows.Bytes() + s.pairs.Bytes() + s.mores.Bytes() + s.alarms.Bytes() +
+		s.arena.Bytes() + s.ranks.Bytes())
 	for i := range s.slots {
 		c.Memory += uint64(s.slots[i].index.bytes())
 	}

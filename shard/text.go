@@ -14,8 +14,9 @@ func (s *Shard) pairOf(fl *flow) *pair {
 	}
 	h, p := s.pairs.New()
 	fl.pair = h
+	key := s.keyOf(fl)
 	for side := range p.dir {
-		policy, chosen := s.cfg.policyFor(&fl.key, fl.role.client()^uint8(side)^1)
+		policy, chosen := s.cfg.policyFor(&key, fl.role.client()^uint8(side)^1)
 		plan := s.plans.At(fl.plan)
 		if !chosen && plan.PolicySet {
 			policy, chosen = plan.Policy, true
@@ -64,7 +65,7 @@ func (s *Shard) position(fl *flow, d wire.Dir) bool {
 	if fl.flags&(flowUnread<<d) != 0 {
 		reached := s.reached(fl, d)
 		off := uint64(reached - start)
-		for off+1<<31 < fl.sent[d].octets {
+		for _, sent := s.sentBy(fl, d); off+1<<31 < sent; {
 			off += 1 << 32
 		}
 		st.seq = reached
@@ -286,7 +287,8 @@ func (s *Shard) datagram(fl *flow, d wire.Dir) {
 	p := &s.frame.Packet
 	if payload := p.Payload(s.frame.Data); len(payload) > 0 {
 		if o := s.disp.Add(uevents.KindNewData, uevents.PostTCP, d); o != nil {
-			o.Data, o.Off = payload, fl.sent[d].octets-uint64(p.PayloadLen)
+			_, sent := s.sentBy(fl, d)
+			o.Data, o.Off = payload, sent-uint64(p.PayloadLen)
 		}
 	}
 }

@@ -206,7 +206,7 @@ func (s *Shard) lookup(hash uint64, key *wire.FlowKey) (handle, *flow) {
 		if h == 0 {
 			return 0, nil
 		}
-		if fl := s.flows.At(h); fl.key.Equal(key) {
+		if fl := s.flows.At(h); s.matches(fl, key) {
 			return h, fl
 		}
 	}
@@ -341,7 +341,7 @@ func (s *Shard) step() {
 	if begins {
 		fl.flags &^= flowActive | flowFresh
 	}
-	fl.sent[d].count(p, fl.isTCP())
+	s.count(fl, p, d)
 	if p.Captured < p.PayloadLen {
 		s.labelOf(fl).truncated = true
 	}
@@ -383,10 +383,9 @@ func (s *Shard) stepTCP(fl *flow, p *wire.Packet, d wire.Dir) {
 		}
 	}
 	if l := &s.seg.look; l.Rexmit != 0 {
-		fl.sent[d].rexmits++
-		if l.OldLen > 0 {
-			s.labelOf(fl).rexmitOctets[d] += uint64(l.OldLen)
-		}
+		label := s.labelOf(fl)
+		label.rexmits[d]++
+		label.rexmitOctets[d] += uint64(l.OldLen)
 	}
 	s.noteUnread(fl, d)
 	if s.seg.delta.Reset {
@@ -468,14 +467,14 @@ func (s *Shard) timeHandshake(fl *flow, p *wire.Packet, d wire.Dir) {
 	}
 	since := func(at int64) uint32 { return uint32(min((s.clock-at)/rttUnit, 1<<32-1)) }
 	switch fs := p.Segment.Flags; {
-	case d == wire.ToClient && fs.Has(wire.SYN|wire.ACK) && fl.synack == 0:
-		fl.synack = max(1, since(fl.first))
-		if how == uevents.StartSYN && fl.sent[wire.ToServer].syn == 1 {
+	case d == wire.ToClient && fs.Has(wire.SYN|wire.ACK) && fl.rtt[wire.ToClient] == 0:
+		fl.rtt[wire.ToClient] = max(1, since(fl.first))
+		if how == uevents.StartSYN && s.noted(fl, wire.ToServer, controlSYN) == 1 {
 			fl.rtt[wire.ToServer] = max(1, since(fl.first)) // of a repeated SYN nobody knows which was answered (RFC 6298 §3)
 		}
-	case d == wire.ToServer && fl.synack != 0 && fs.Has(wire.ACK) && !fs.Has(wire.SYN):
-		fl.rtt[wire.ToClient] = max(1, since(fl.first)-fl.synack)
-		if fl.sent[wire.ToClient].synack > 1 {
+	case d == wire.ToServer && fl.rtt[wire.ToClient] != 0 && fs.Has(wire.ACK) && !fs.Has(wire.SYN):
+		fl.rtt[wire.ToClient] = max(1, since(fl.first)-fl.rtt[wire.ToClient])
+		if s.noted(fl, wire.ToClient, controlSYNACK) > 1 {
 			fl.rtt[wire.ToClient] = 0
 		}
 		fl.flags |= flowRTT
@@ -490,7 +489,7 @@ func (s *Shard) relist(h handle, fl *flow, hash uint64) {
 	if sl.ranks == nil {
 		return
 	}
-	if c := fl.classNow(); c != fl.class {
-		s.rejoin(sl, h, fl, c)
+	if c := fl.classNow(); c != s.ranks.At(h).class {
+		s.rejoin(sl, h, c)
 	}
 }

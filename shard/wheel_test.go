@@ -1,115 +1,197 @@
 package shard
 
 import (
-	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/uevents"
 )
 
-// slowTimer is a timer of a wheel that is obviously right: a list that is
-// sorted before each look.
-type slowTimer struct {
-	deadline int64
-	order    uint64
-	h        handle
+// twins are a wheel and one that is obviously right: a list that is sorted
+// before each look.
+type twins struct {
+	*wheel
+	r    *rand.Rand
+	slow []timer
+}
+
+func newTwins(r *rand.Rand) *twins {
+	timeouts := &Timeouts{Embryonic: 3, Established: 1 << 50, Closing: 1 << 40, Closed: 1 << 20, Datagram: Never}
+	return &twins{wheel: newWheel(buffers.NewSlab[flow](0), buffers.NewSlab[alarm](0), timeouts), r: r}
+}
+
+// alarm arms a new alarm.
+func (w *twins) alarm(deadline int64, order uint64) timer {
+	h, a := w.alarms.New()
+	a.deadline, a.order, a.sub = deadline, order, uint32(h)
+	t := timer(h) | ofAlarm
+	w.arm(t, deadline)
+	w.slow = append(w.slow, t)
+	return t
+}
+
+// flow arms the timer of a new flow.
+func (w *twins) flow(id uint64) timer {
+	h, fl := w.flows.New()
+	fl.id, fl.last = uevents.FlowID(id), w.now
+	fl.role.setLife(lifecycle(w.r.IntN(4)))
+	t := timer(h)
+	w.slow = append(w.slow, t)
+	w.arm(t, w.when(t))
+	return t
+}
+
+// when returns a timer's deadline.
+func (w *twins) when(t timer) int64 {
+	at, _ := w.deadline(t)
+	return at
+}
+
+// pick returns a timer that is armed, and where it is in the list; 0 if there is
+// none.
+func (w *twins) pick() (t timer, at int) {
+	if len(w.slow) == 0 {
+		return 0, 0
+	}
+	at = w.r.IntN(len(w.slow))
+	return w.slow[at], at
+}
+
+// drop forgets a timer.
+func (w *twins) drop(t timer) {
+	w.disarm(t)
+	w.slow = slices.DeleteFunc(w.slow, func(o timer) bool { return o == t })
+	if t&ofAlarm != 0 {
+		w.alarms.Free(handle(t &^ ofAlarm))
+	} else {
+		w.flows.Free(handle(t))
+	}
+}
+
+// near returns a time that is often that of another timer, or one next to it.
+func (w *twins) near() int64 {
+	if t, _ := w.pick(); t != 0 && w.r.IntN(2) == 0 {
+		return w.when(t) + w.r.Int64N(3) - 1
+	}
+	return later(w.now, time.Duration(w.r.Int64N(1<<w.r.IntN(62))))
+}
+
+// turn does one thing to both.
+func (w *twins) turn(t *testing.T) {
+	switch w.r.IntN(9) {
+	case 0, 1:
+		w.alarm(max(w.near(), w.now), w.r.Uint64N(10))
+	case 2, 3:
+		w.flow(uint64(w.flows.Len()) + 1)
+	case 4:
+		if x, _ := w.pick(); x != 0 {
+			w.drop(x)
+		}
+	case 5: // a packet: the deadline moves, and the wheel is not told
+		if x, _ := w.pick(); x != 0 && x&ofAlarm == 0 {
+			w.flows.At(handle(x)).last = w.now
+		}
+	case 6: // a flow gets another timeout
+		if x, _ := w.pick(); x != 0 && x&ofAlarm == 0 {
+			fl := w.flows.At(handle(x))
+			fl.last = w.now
+			fl.role.setLife(lifecycle(w.r.IntN(4)))
+			w.hasten(x, w.when(x))
+		}
+	default:
+		w.drain(t, min(later(w.now, time.Duration(w.r.Int64N(1<<w.r.IntN(62))>>8)), never-1))
+	}
+}
+
+// drain fires what is due by a clock in both, which must be the same in the same
+// order.
+func (w *twins) drain(t *testing.T, clock int64) {
+	t.Helper()
+	order := func(x timer) dueTimer { return w.dueAt(x, w.when(x)) }
+	for w.advance(clock) {
+		x := w.peek()
+		if at := w.when(x); x&ofAlarm == 0 && at > w.now {
+			w.move(x, at) // it was not silent
+			continue
+		}
+		if len(w.slow) == 0 {
+			t.Fatalf("%x fires, which is not armed", x)
+		}
+		first := slices.MinFunc(w.slow, func(a, b timer) int { return -order(a).compare(order(b)) })
+		if first != x || w.now != w.when(x) {
+			t.Fatalf("%x fires at %d, want %x first, at %d", x, w.now, first, w.when(first))
+		}
+		w.drop(x)
+	}
+	for _, x := range w.slow {
+		if w.when(x) <= clock {
+			t.Fatalf("%x, due at %d, did not fire by %d", x, w.when(x), clock)
+		}
+	}
 }
 
 func TestWheelAgainstASortedList(t *testing.T) {
 	seed := rand.Uint64()
-	r := rand.New(rand.NewPCG(seed, 0))
-	w := newWheel(0)
+	defer func() {
+		if t.Failed() {
+			t.Logf("seed %d", seed)
+		}
+	}()
+	w := newTwins(rand.New(rand.NewPCG(seed, 0)))
 	w.advance(1_700_000_000_000_000_000) // as of today
-	var slow []slowTimer
-	delay := func() int64 { return r.Int64N(1 << r.IntN(62)) }
-	near := func() int64 { // often the time of another timer, or one next to it
-		if n := len(slow); n > 0 && r.IntN(2) == 0 {
-			return slow[r.IntN(n)].deadline + r.Int64N(3) - 1
-		}
-		return later(w.now, time.Duration(delay()))
-	}
-	for i := range 6000 {
-		switch r.IntN(8) {
-		case 0, 1, 2, 3:
-			d, order := near(), r.Uint64N(10)
-			h := w.arm(d, order, handle(i), uint32(i))
-			slow = append(slow, slowTimer{max(d, w.now), order, h})
-		case 4:
-			if n := len(slow); n > 0 {
-				k := r.IntN(n)
-				w.disarm(slow[k].h)
-				slow = slices.Delete(slow, k, k+1)
-			}
-		case 5:
-			if n := len(slow); n > 0 {
-				k, d := r.IntN(n), near()
-				w.move(slow[k].h, d)
-				slow[k].deadline = max(d, w.now)
-			}
-		default:
-			drainBoth(t, w, &slow, min(later(w.now, time.Duration(delay()>>8)), never-1), seed)
-		}
-		if w.nodes.Len() != len(slow) {
-			t.Fatalf("seed %d: %d timers, want %d", seed, w.nodes.Len(), len(slow))
+	for range 6000 {
+		w.turn(t)
+		if w.armed != len(w.slow) {
+			t.Fatalf("%d timers, want %d", w.armed, len(w.slow))
 		}
 	}
-	drainBoth(t, w, &slow, never, seed)
-	if len(slow) != 0 || w.nodes.Len() != 0 {
-		t.Errorf("seed %d: %d timers never fired", seed, len(slow))
+	w.drain(t, never)
+	if len(w.slow) != 0 || w.armed != 0 {
+		t.Errorf("%d timers never fired", len(w.slow))
 	}
 }
 
-// drainBoth fires what is due by a clock in both, which must be the same in the
-// same order but for timers that are alike in both deadline and order.
-func drainBoth(t *testing.T, w *wheel, slow *[]slowTimer, clock int64, seed uint64) {
-	t.Helper()
-	slices.SortStableFunc(*slow, func(a, b slowTimer) int {
-		return cmp.Or(cmp.Compare(a.deadline, b.deadline), cmp.Compare(a.order, b.order))
-	})
-	for w.advance(clock) {
-		h := w.peek()
-		n := w.nodes.At(h)
-		if len(*slow) == 0 {
-			t.Fatalf("seed %d: a timer fires that is not armed", seed)
-		}
-		first := (*slow)[0]
-		if n.deadline != first.deadline || n.order != first.order || w.now != n.deadline {
-			t.Fatalf("seed %d: fires (%d, %d) at %d, want (%d, %d)", seed, n.deadline, n.order, w.now, first.deadline, first.order)
-		}
-		k := slices.IndexFunc(*slow, func(s slowTimer) bool { return s.h == h })
-		w.disarm(h)
-		*slow = slices.Delete(*slow, k, k+1)
-	}
-	if len(*slow) > 0 && (*slow)[0].deadline <= clock {
-		t.Fatalf("seed %d: a timer due at %d did not fire by %d", seed, (*slow)[0].deadline, clock)
+// A flow whose timeout has become Never while its timer lay in the wheel is left
+// out when that is reached.
+func TestWheelLeavesOutWhatNeverEnds(t *testing.T) {
+	w := newTwins(rand.New(rand.NewPCG(1, 1)))
+	x := w.flow(1)
+	fl := w.flows.At(handle(x))
+	fl.role.setLife(lifeClosing)
+	w.move(x, w.when(x))
+	fl.role.setLife(lifeDatagram)
+	if w.advance(1<<60) || w.armed != 0 || fl.spot != spotNone {
+		t.Errorf("%d timers armed, the flow's lies in spot %d", w.armed, fl.spot)
 	}
 }
 
 // A timer is due to the nanosecond, whatever else lies in its tick, and one that
 // was armed for a time gone by is due at once.
 func TestWheelIsExact(t *testing.T) {
-	w := newWheel(0)
+	w := newTwins(nil)
 	const start = 1_700_000_000_000_000_000
 	w.advance(start)
-	last := w.arm(start+1002, 0, 0, 0)
-	first := w.arm(start+1001, 9, 0, 0)
+	last := w.alarm(start+1002, 0)
+	first := w.alarm(start+1001, 9)
 	for _, step := range []struct {
 		clock int64
-		due   handle
+		due   timer
 	}{{start + 1000, 0}, {start + 1001, first}, {start + 1001, 0}, {start + 1002, last}, {start + 1<<40, 0}} {
 		if due := w.advance(step.clock); due != (step.due != 0) {
 			t.Fatalf("at %d: something is due: %v", step.clock-start, due)
 		} else if due {
-			if h := w.peek(); h != step.due || w.now != step.clock {
-				t.Fatalf("at %d: timer %d at %d, want %d", step.clock-start, h, w.now-start, step.due)
+			if x := w.peek(); x != step.due || w.now != step.clock {
+				t.Fatalf("at %d: timer %x at %d, want %x", step.clock-start, x, w.now-start, step.due)
 			}
-			w.disarm(w.peek())
+			w.drop(w.peek())
 		}
 	}
-	h := w.arm(start, 0, 0, 0)
-	if !w.advance(start+1<<40) || w.peek() != h {
+	x := w.alarm(start, 0)
+	if !w.advance(start+1<<40) || w.peek() != x {
 		t.Error("a timer for a time gone by is not due")
 	}
 }
@@ -127,15 +209,15 @@ func TestLaterStaysWithinTheClock(t *testing.T) {
 }
 
 func BenchmarkWheel(b *testing.B) {
-	w := newWheel(0)
 	r := rand.New(rand.NewPCG(1, 1))
-	var hs []handle
-	for range 100000 {
-		hs = append(hs, w.arm(w.now+r.Int64N(1<<37), 0, 0, 0))
+	w := newTwins(r)
+	var all []timer
+	for i := range 100000 {
+		all = append(all, w.alarm(w.now+r.Int64N(1<<37), uint64(i)))
 	}
 	b.Run("move", func(b *testing.B) {
 		for i := 0; b.Loop(); i++ {
-			w.move(hs[i%len(hs)], w.now+int64(i%(1<<17))<<tickShift)
+			w.move(all[i%len(all)], w.now+int64(i%(1<<17))<<tickShift)
 		}
 	})
 }
