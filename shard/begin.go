@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"github.com/mbox-stack/mbox/buffers"
 	"github.com/mbox-stack/mbox/tcpfsm"
 	"github.com/mbox-stack/mbox/uevents"
 	"github.com/mbox-stack/mbox/wire"
@@ -29,22 +30,74 @@ func (s *Shard) begin() {
 			return
 		}
 	}
-	h, fl := s.flows.New()
-	if h == 0 || !sl.index.insert(f.Hash, h) {
-		if h != 0 {
-			s.flows.Free(h)
-		}
+	h, fl := s.enrol(f, sl, makeRole(client, how, firstLife(p)), mask)
+	if h == 0 {
 		s.refuse(FateNoRoom)
 		return
 	}
-	fl.role = makeRole(client, how, firstLife(p))
-	s.found(sl, h, fl)
-	s.setKey(fl, &p.Key)
-	fl.plan = s.sound(s.plans.ForMask(mask), fl.id.Slot())
 	s.seg = segmentState{dir: d, begins: true}
 	s.enterFlow(h, fl)
 	s.seg.staged = true
 	s.stage = stageLook
+}
+
+// quickBegin begins a flow with a SYN of the usual kind that nobody is told of.
+// It reports false, having changed nothing, for any other packet.
+func (s *Shard) quickBegin(f *buffers.Frame) bool {
+	const d = wire.ToServer
+	p := &f.Packet
+	if p.PayloadLen > 0 || !tcpfsm.UsualSYN(&p.Segment) {
+		return false
+	}
+	sl := s.slotOf(f.Hash)
+	mask := s.plans.Snapshot().FlowMask(&p.Key, p.Sender)
+	if mask == 0 || sl.live >= s.cfg.FlowsPerSlot || s.plans.At(s.plans.ForMask(mask)).Watched || s.checksumBad(f) {
+		return false
+	}
+	h, fl := s.enrol(f, sl, makeRole(p.Sender, uevents.StartSYN, lifeEmbryonic), mask)
+	if h == 0 {
+		return false
+	}
+	s.arrived(f)
+	fl.flags = 0
+	s.count(fl, p, d)
+	s.seg = segmentState{dir: d}
+	fl.conn.Usual(&s.seg.delta, &s.seg.look, &p.Segment, d)
+	s.fate(FateTracked)
+	if s.plans.At(fl.plan).Reassemble[d] {
+		s.pairOf(fl)
+		s.position(fl, d)
+	}
+	return true
+}
+
+// enrol enters a new flow in its slot; 0 if there is no room.
+func (s *Shard) enrol(f *buffers.Frame, sl *slot, r role, mask uevents.Mask) (handle, *flow) {
+	h, fl := s.flows.New()
+	if h == 0 {
+		return 0, nil
+	}
+	if !sl.index.insert(f.Hash, h) {
+		s.flows.Free(h)
+		return 0, nil
+	}
+	sl.live++
+	sl.flows++
+	fl.id = uevents.MakeFlowID(wire.SlotOf(f.Hash), sl.flows)
+	fl.first, fl.last, fl.frame = f.Clock, f.Clock, f.Number
+	fl.flags, fl.role = flowFresh, r
+	s.setKey(fl, &f.Packet.Key)
+	if sl.ranks != nil {
+		s.join(sl, h, classUnproven)
+	}
+	s.crowd(sl, fl.id.Slot())
+	s.stats.Flows++
+	s.stats.Live++
+	if after, ends := s.cfg.Timeouts.of(r.life()); ends {
+		s.wheel.arm(timer(h), later(fl.last, after))
+	}
+	fl.plan = s.sound(s.plans.ForMask(mask), fl.id.Slot())
+	return h, fl
 }
 
 // orient returns in which direction a flow's first packet travels.
@@ -60,25 +113,6 @@ func orient(p *wire.Packet) (wire.Dir, uevents.Start) {
 		return d, uevents.StartSYNACK
 	}
 	return d, uevents.StartMidstream
-}
-
-// found enters a new record in its slot.
-func (s *Shard) found(sl *slot, h handle, fl *flow) {
-	f := s.frame
-	sl.live++
-	sl.flows++
-	fl.id = uevents.MakeFlowID(wire.SlotOf(f.Hash), sl.flows)
-	fl.first, fl.last, fl.frame = f.Clock, f.Clock, f.Number
-	fl.flags = flowFresh
-	if sl.ranks != nil {
-		s.join(sl, h, classUnproven)
-	}
-	s.crowd(sl, fl.id.Slot())
-	s.stats.Flows++
-	s.stats.Live++
-	if after, ends := s.cfg.Timeouts.of(fl.role.life()); ends {
-		s.wheel.arm(timer(h), later(fl.last, after))
-	}
 }
 
 // firstLife returns what the timeout of a flow depends on that p begins.
@@ -119,6 +153,11 @@ func (s *Shard) end(h handle, reason uevents.EndReason) {
 		case fl.conn.Phase() == tcpfsm.PhaseClosed:
 			reason = uevents.EndFIN
 		}
+	}
+	if fl.pair == 0 && !s.plans.At(fl.plan).Watched { // nothing is to be said
+		s.stats.Ended[reason]++
+		s.remove(h, fl)
+		return
 	}
 	s.ending = ending{flow: h, reason: reason}
 	if reason == uevents.EndReleased || fl.flags&flowFresh != 0 {

@@ -23,7 +23,7 @@ func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 	}
 	h, fl := s.known(f, hint)
 	if h == 0 {
-		return false
+		return s.quickBegin(f)
 	}
 	d := fl.dirOf(p.Sender)
 	t := &fl.sent[d&1]

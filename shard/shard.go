@@ -210,14 +210,20 @@ func (s *Shard) attempt(f func()) (done bool) {
 // still there when its turn comes.
 const warmFrames = 32
 
+// touchFlows is from how many flows on the index is looked at before it is asked:
+// a smaller one is in a core's second cache.
+const touchFlows = 1 << 14
+
 // warmUp touches what the frames' flows will need, one kind of memory at a
 // time, so that the misses of many frames overlap instead of following one
 // another, and leaves in hints which flows they seem to be of. It changes nothing
 // else.
 func (s *Shard) warmUp(frames []buffers.Frame) {
 	sum := uint64(0)
-	for i := range frames {
-		sum += s.indexOf(frames[i].Hash).touch(frames[i].Hash)
+	if s.flows.Len() > touchFlows {
+		for i := range frames {
+			sum += s.indexOf(frames[i].Hash).touch(frames[i].Hash)
+		}
 	}
 	for i := range frames {
 		s.hints[i] = s.indexOf(frames[i].Hash).guess(frames[i].Hash)

@@ -31,6 +31,12 @@ func (c *Conn) Usual(delta *Delta, look *Look, seg *wire.Segment, d wire.Dir) bo
 	return c.usual(delta, look, seg, d)
 }
 
+// UsualSYN reports whether Usual takes seg, a SYN, as the first segment of all.
+func UsualSYN(seg *wire.Segment) bool {
+	const control = wire.SYN | wire.FIN | wire.RST | wire.ACK | wire.URG
+	return seg.Flags&control == wire.SYN && seg.Len == 0 && seg.WScale <= wscaleMax
+}
+
 // Renews reports whether seg, travelling in direction d, does not belong to the
 // connection but opens another one on the same key: Look.Renews, for callers
 // that ask nothing else. Only a segment with SYN can.

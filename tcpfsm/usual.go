@@ -36,7 +36,7 @@ func (c *Conn) usual(delta *Delta, look *Look, seg *wire.Segment, d wire.Dir) bo
 
 // usualSYN is the first segment of all: a SYN without text.
 func (c *Conn) usualSYN(snd, rcv *tcb, seg *wire.Segment, d wire.Dir, delta *Delta) bool {
-	if c.origin != 0 || seg.Len > 0 || seg.WScale > wscaleMax {
+	if c.origin != 0 || !UsualSYN(seg) {
 		return false
 	}
 	c.origin = origin(StartSYN) + 1

@@ -30,6 +30,10 @@ type Plan struct {
 	Sockets Mask
 	// Reassemble says whether the octets that a side sends are put in order.
 	Reassemble [2]bool
+	// Watched says that somebody is told of single packets, or of how a connection
+	// begins, changes its states or ends. Of most flows that are followed for their
+	// octets or their records nobody is.
+	Watched bool
 	// Keep says whether delivered octets stay readable until acknowledged, and
 	// History how many stay longer.
 	Keep    [2]bool
@@ -40,6 +44,9 @@ type Plan struct {
 	Policy    buffers.Policy
 	PolicySet bool
 }
+
+// watched are the kinds of event that a connection without octets brings about.
+const watched kinds = 1<<KindPacket | 1<<KindConnStart | 1<<KindConnEstablished | 1<<KindStateChange | 1<<KindConnEnd
 
 // planKey is what makes two flows' plans the same.
 type planKey struct {
@@ -162,6 +169,7 @@ func (p *Plan) compileHook(regs []*registration, hook Hook, side wire.Dir) {
 	for _, root := range roots {
 		prog := emit(nil, root, nodes, calls)
 		p.wants[hook][side] |= 1 << root.kind
+		p.Watched = p.Watched || watched&(1<<root.kind) != 0
 		if root.kind != KindCustom {
 			p.programs[hook][side][root.kind] = prog
 			continue
