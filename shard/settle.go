@@ -90,7 +90,7 @@ const faultsMax = 4
 // recovered makes good for a panic of user code: the handler is off for this
 // flow at once, and a filter has said no. A panic of our own goes on.
 func (s *Shard) recovered(v any) {
-	reg, user := s.disp.Recovered()
+	reg, ev, user := s.disp.Recovered()
 	if !user {
 		panic(v)
 	}
@@ -99,7 +99,7 @@ func (s *Shard) recovered(v any) {
 		s.labelOf(s.fl).panics++
 	}
 	if reg == (uevents.Registration{}) {
-		s.logPanic("a filter panicked; it counts as having said no", s.disp.Context().Event().String(), v, debug.Stack())
+		s.logPanic("a filter panicked; it counts as having said no", ev.String(), v, debug.Stack())
 		return
 	}
 	var slot wire.Slot // of what belongs to no slot: the first

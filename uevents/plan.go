@@ -69,7 +69,7 @@ func (p *Plan) WantsAny(h Hook, side wire.Dir) bool { return p.wants[h][side] !=
 type program []op
 
 // op is one step of a program: a handler to call, or a filter to ask and how
-// many steps to leave out if it says no.
+// many steps behind it to leave out if it says no.
 type op struct {
 	handler Handler       // nil iff the step is a filter
 	filter  Filter        // nil iff the step is a handler
@@ -185,7 +185,7 @@ func emit(prog program, d *definition, nodes map[*definition][]*definition, call
 		at := len(prog)
 		prog = append(prog, op{filter: child.filter, event: child})
 		prog = emit(prog, child, nodes, calls)
-		prog[at].skip = len(prog) - at
+		prog[at].skip = len(prog) - at - 1
 	}
 	return prog
 }
