@@ -73,7 +73,9 @@ func (c *census) flow(s *Shard, at wire.Slot, h handle, fl *flow) {
 	found, _ := s.lookup(fl.key.Hash(s.cfg.Seed), &fl.key)
 	assert.That(found == h && fl.id.Slot() == at, "I7: a flow in a list is found by its key, in its slot")
 	c.flows++
-	c.pairs += count(fl.pair)
+	if fl.paired() {
+		c.pairs++
+	}
 	c.labels += count(fl.label)
 	c.bags += count(fl.bag)
 	c.timers += count(fl.idle) + s.checkAlarms(fl.timers, h)

@@ -36,6 +36,7 @@ type segmentState struct {
 	badSum  bool
 	changed bool // a handler has changed what the flow is tracked for
 	staged  bool // the scene is to be set before anything is raised
+	lent    bool // its text is lent to handlers, of a stream that is straight
 }
 
 // enter begins the work on a frame.
@@ -369,6 +370,9 @@ func (s *Shard) step() {
 // stepTCP steps both endpoints.
 func (s *Shard) stepTCP(fl *flow, p *wire.Packet, d wire.Dir) {
 	s.stage = stageAcked
+	if fl.pair >= straight {
+		s.pairOf(fl) // where streams stand is told by the connection only now
+	}
 	received := &p.Segment
 	if s.seg.dropped {
 		received = nil
