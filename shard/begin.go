@@ -40,7 +40,7 @@ func (s *Shard) begin() {
 	s.found(sl, h, fl)
 	fl.key, fl.tag, fl.role = p.Key, uint32(f.Hash), makeRole(client, how)
 	fl.plan = s.sound(s.plans.ForMask(mask), fl.id.Slot())
-	s.seg = segmentState{dir: d, begins: true}
+	s.seg = segmentState{facts: facts{dir: d, begins: true}}
 	s.enterFlow(h, fl)
 	s.seg.staged = true
 	s.stage = stageLook

@@ -84,7 +84,7 @@ func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool
 	if before && !s.quickPre(f, h, fl, plan, d) {
 		return true
 	}
-	s.seg = segmentState{dir: d}
+	s.seg = segmentState{facts: facts{dir: d}}
 	if !fl.conn.Usual(&s.seg.delta, &s.seg.look, &p.Segment, d) {
 		return before // then the stages go on behind the handlers
 	}
@@ -100,17 +100,24 @@ func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool
 	}
 	s.relist(h, fl, f.Hash)
 	s.stage = stageText
-	if !before && (plan.Wants(uevents.KindStateChange, uevents.PostTCP, d) || plan.Wants(uevents.KindStateChange, uevents.PostTCP, d.Reverse()) ||
-		plan.Wants(uevents.KindConnEstablished, uevents.PostTCP, d) || plan.Wants(uevents.KindPacket, uevents.PostTCP, d)) {
+	if !before && plan.WantsTurn(d) {
 		s.frame = f
-		s.enterFlow(h, fl)
-		s.scene(uevents.PhaseFrame, f.Number)
+		s.quickScene(h, fl, d)
 	}
 	if s.frame != nil {
-		s.raiseTCP(d)
-	} else if plan.Reassemble[d&1] && !s.straighten(fl, plan, d) {
+		if s.raiseTCP(d); !s.disp.Idle() {
+			s.disp.Run()
+		}
+		if s.seg.changed {
+			return true
+		}
+	}
+	if plan.Reassemble[d&1] && !s.straighten(fl, plan, d) {
 		s.pairOf(fl)
 		s.position(fl, d)
+	}
+	if s.frame != nil {
+		s.quickPost(f, h, fl, d, false)
 	}
 	return true
 }
@@ -152,9 +159,9 @@ func (s *Shard) inOrder(fl *flow, plan *uevents.Plan, p *wire.Packet, d wire.Dir
 
 // quickScene makes the frame under way, a packet of a flow, what handlers see.
 func (s *Shard) quickScene(h handle, fl *flow, d wire.Dir) {
-	s.seg = segmentState{dir: d}
+	s.seg.facts, s.seg.again = facts{dir: d}, 0
 	s.enterFlow(h, fl)
-	s.scene(uevents.PhaseFrame, s.frame.Number)
+	s.disp.EnterSegment(s.frame, &fl.conn, d)
 }
 
 // quickPost raises what comes after the step, and ends the work on the frame
@@ -170,9 +177,7 @@ func (s *Shard) quickPost(f *buffers.Frame, h handle, fl *flow, d wire.Dir, read
 		s.disp.Raise(uevents.KindNewData, uevents.PostTCP, d, text, s.quickText(fl, d, text))
 	}
 	s.stage = stageSettle
-	if s.disp.Plan().Wants(uevents.KindPacket, uevents.PostTCP, d) {
-		s.disp.Raise(uevents.KindPacket, uevents.PostTCP, d, nil, 0)
-	}
+	s.disp.Raise(uevents.KindPacket, uevents.PostTCP, d, nil, 0)
 	if s.seg.changed {
 		return
 	}

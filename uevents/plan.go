@@ -65,6 +65,16 @@ func (p *Plan) Wants(k Kind, h Hook, side wire.Dir) bool { return p.wants[h][sid
 // WantsAny reports whether anybody is to be told of anything on the hook.
 func (p *Plan) WantsAny(h Hook, side wire.Dir) bool { return p.wants[h][side] != 0 }
 
+// turning are the events, PostTCP, of segments that open and close a connection
+// as usual.
+const turning kinds = 1<<KindStateChange | 1<<KindConnEstablished | 1<<KindPacket
+
+// WantsTurn reports whether anybody is to be told that a segment of side, which
+// opens or closes the connection, has come: by its packet or by what it changes.
+func (p *Plan) WantsTurn(side wire.Dir) bool {
+	return (p.wants[PostTCP][side&1]|p.wants[PostTCP][side&1^1]&(1<<KindStateChange))&turning != 0
+}
+
 // program is the calls for one event, hook and side, in order.
 type program []op
 
