@@ -60,7 +60,7 @@ type Context struct {
 	at     *buffers.Frame // nil where none is at hand
 	conn   *tcpfsm.Conn
 	number uint64
-	tcp    uint32 // where the frame's TCP header begins; 0: it has none
+	tcp    wire.TCP // header of the segment at hand; nil: there is none
 	sub    uint32
 	phase  Phase
 	sender wire.Dir
@@ -88,7 +88,7 @@ func (d *Dispatcher) Enter(s *Scene) {
 	if c.number != s.Number || c.phase != s.Phase || c.datagram {
 		c.sub = 0
 	}
-	c.at, c.tcp, c.conn = nil, 0, s.Conn
+	c.at, c.tcp, c.conn = nil, nil, s.Conn
 	c.clock, c.number, c.phase = s.Clock, s.Number, s.Phase
 	c.sender, c.datagram = wire.ToServer, false // nobody has sent anything
 }
@@ -104,10 +104,10 @@ func (d *Dispatcher) EnterFrame(f *buffers.Frame, conn *tcpfsm.Conn, sender wire
 			c.sub = datagramSub
 		}
 	}
-	c.at, c.conn, c.tcp = f, conn, 0
+	c.at, c.conn, c.tcp = f, conn, nil
 	c.number, c.phase, c.sender, c.datagram = f.Number, PhaseFrame, sender, datagram
 	if p := &f.Packet; p.Outcome == wire.Whole && p.Key.Proto == wire.ProtoTCP && p.Marks&wire.MarkICMPError == 0 {
-		c.tcp = p.TransportOff
+		c.tcp = f.Data[p.TransportOff:]
 	}
 }
 
@@ -117,7 +117,7 @@ func (d *Dispatcher) EnterSegment(f *buffers.Frame, conn *tcpfsm.Conn, sender wi
 	if c.number != f.Number || c.phase != PhaseFrame || c.datagram {
 		c.sub = 0
 	}
-	c.at, c.conn, c.tcp = f, conn, f.Packet.TransportOff
+	c.at, c.conn, c.tcp = f, conn, f.Data[f.Packet.TransportOff:]
 	c.number, c.phase, c.sender, c.datagram = f.Number, PhaseFrame, sender, false
 }
 
@@ -126,7 +126,7 @@ func (d *Dispatcher) EnterSegment(f *buffers.Frame, conn *tcpfsm.Conn, sender wi
 func (d *Dispatcher) NoPacket() {
 	c := &d.ctx
 	c.clock = c.time()
-	c.at, c.tcp, c.sender = nil, 0, 0
+	c.at, c.tcp, c.sender = nil, nil, 0
 }
 
 // Phase returns what is going on at the scene's time.
@@ -140,15 +140,22 @@ const datagramSub = 1 << 31
 // that is being decided.
 func (c *Context) Event() Event { return Event{c.op().event} }
 
-// op returns the step of a program that is running: a handler, or a filter,
-// which has no registration. It is asked for by few handlers, so that it is not
-// written down for all of them.
+// op returns the step of a program that is running. Few handlers ask for it, so
+// that it is not written down for all of them.
 func (c *Context) op() *op {
 	d := c.d
 	if n := d.pc - 1; uint(n) < uint(len(d.prog)) {
 		return &d.prog[n]
 	}
 	return &d.one[0]
+}
+
+// reg returns the registration of the handler that is running, nil in a filter.
+func (c *Context) reg() *registration {
+	if o := c.op(); o.filter == nil || c.d.held {
+		return o.reg
+	}
+	return nil
 }
 
 // Base returns the built-in event at the root of Event.
@@ -168,14 +175,14 @@ func (c *Context) Sender() wire.Dir { return c.sender }
 
 // Socket returns the socket whose handler is running, nil in a filter.
 func (c *Context) Socket() *Socket {
-	if r := c.op().reg; r != nil {
+	if r := c.reg(); r != nil {
 		return r.socket
 	}
 	return nil
 }
 
 // Registration returns the handler's own registration.
-func (c *Context) Registration() Registration { return Registration{c.op().reg} }
+func (c *Context) Registration() Registration { return Registration{c.reg()} }
 
 // Shard returns the number of the shard that runs the handler.
 func (c *Context) Shard() int { return c.shard }
@@ -232,10 +239,10 @@ func (c *Context) Frame() []byte {
 
 // TCP returns the header of the segment at hand, nil if there is none. Lent.
 func (c *Context) TCP() wire.TCP {
-	if c.tcp == 0 {
-		return nil
+	if assert.Enabled && c.tcp != nil {
+		return c.Frame()[c.at.Packet.TransportOff:]
 	}
-	return wire.TCP(c.Frame()[c.tcp:])
+	return c.tcp
 }
 
 // Payload returns the octets of the event: of OnNewData the octets that became
@@ -338,7 +345,7 @@ func (c *Context) FirstFrame() uint64 { return c.engine.FirstFrame() }
 // capture or a passive interface that is a labelled what-if. PreTCP only, on the
 // events of a flow's packets; elsewhere it is ErrHook.
 func (c *Context) Drop() error {
-	if c.now.Hook != PreTCP || c.op().reg == nil || !c.engine.HasFlow() {
+	if c.now.Hook != PreTCP || c.reg() == nil || !c.engine.HasFlow() {
 		return fmt.Errorf("%w: a segment is dropped PreTCP, on a flow", ErrHook)
 	}
 	c.engine.Drop()

@@ -28,6 +28,7 @@ type Dispatcher struct {
 	// that are left are checked against the new one.
 	changed bool
 	user    bool       // a handler or filter is running
+	held    bool       // the handler of a step whose filter has said yes
 	busy    bool       // something is queued or under way
 	one     [1]op      // the program of Call
 	direct  Occurrence // of Raise
@@ -128,26 +129,35 @@ func (d *Dispatcher) Run() {
 // it is taken, so that a panic leaves the dispatcher behind it. Dozens of filters
 // may stand on each packet: nothing is written down for one but the count.
 func (d *Dispatcher) steps() {
-	prog := d.prog
-	d.user = true
-	for pc := d.pc; pc < len(prog); {
-		o := &prog[pc]
-		pc++
-		d.pc = pc
-		switch {
-		case o.filter != nil:
+	d.user, d.held = true, false
+	for uint(d.pc) < uint(len(d.prog)) {
+		o := &d.prog[d.pc]
+		d.pc++
+		if o.filter != nil {
 			if !o.filter(&d.ctx) {
-				pc += o.skip
+				if o.handler == nil {
+					d.pc += o.skip
+				}
+				continue
 			}
-		case o.handler == nil || d.changed && !d.plan.allows(o.reg, d.ctx.now.Kind, d.ctx.now.Side):
-		case d.ctx.now.Only != 0 && d.ctx.now.Only != o.reg.socket.index+1:
-		case assert.Enabled:
-			d.lend(o.handler)
-		default:
-			o.handler(&d.ctx)
+			d.held = true
 		}
+		if o.handler != nil && d.calls(o) {
+			if assert.Enabled {
+				d.lend(o.handler)
+			} else {
+				o.handler(&d.ctx)
+			}
+		}
+		d.held = false
 	}
-	d.pc, d.user = len(prog), false
+	d.user = false
+}
+
+// calls reports whether a handler of the program under way is still to be called.
+func (d *Dispatcher) calls(o *op) bool {
+	now := d.ctx.now
+	return (!d.changed || d.plan.allows(o.reg, now.Kind, now.Side)) && (now.Only == 0 || now.Only == o.reg.socket.index+1)
 }
 
 // lend calls a handler in checked builds: with a copy of the octets, which is
@@ -219,9 +229,9 @@ func (d *Dispatcher) tell(f func()) {
 	}
 	parted := slices.Clone(d.raised[before:])
 	d.raised = slices.DeleteFunc(d.raised, func(r Raised) bool { return r.parted != nil })
-	now, prog, pc, changed, other := d.ctx.now, d.prog, d.pc, d.changed, d.other
+	now, prog, pc, held, changed, other := d.ctx.now, d.prog, d.pc, d.held, d.changed, d.other
 	defer func() { // also if one panics: f has, then
-		d.ctx.now, d.prog, d.pc, d.changed, d.other = now, prog, pc, changed, other
+		d.ctx.now, d.prog, d.pc, d.held, d.changed, d.other = now, prog, pc, held, changed, other
 		d.user = true
 	}()
 	for _, r := range parted {
@@ -261,8 +271,9 @@ func (d *Dispatcher) Recovered() (reg Registration, ev Event, user bool) {
 	}
 	d.user = false
 	o := &d.prog[d.pc-1]
-	if o.filter != nil {
+	if o.filter != nil && !d.held {
 		d.pc += o.skip
+		return Registration{}, Event{o.event}, true
 	}
 	return Registration{o.reg}, Event{o.event}, true
 }

@@ -78,14 +78,14 @@ func (p *Plan) WantsTurn(side wire.Dir) bool {
 // program is the calls for one event, hook and side, in order.
 type program []op
 
-// op is one step of a program: a handler to call, or a filter to ask and how
-// many steps behind it to leave out if it says no.
+// op is one step of a program: a handler to call, or a filter to ask and what
+// is left out if it says no: the step's own handler, or some of the steps behind.
 type op struct {
-	handler Handler       // nil iff the step is a filter
-	filter  Filter        // nil iff the step is a handler
-	reg     *registration // valid iff handler
-	event   *definition   // the event that handlers see
-	skip    int           // valid iff filter
+	filter  Filter        // nil: none is to be asked
+	handler Handler       // nil iff the step is but a filter, or nobody's any more
+	reg     *registration // of the handler
+	event   *definition   // the event that the handler sees, and that the filter decides
+	skip    int           // steps; 0 if the filter has a handler
 }
 
 // Registrations returns the handlers of the plan, each once.
@@ -184,7 +184,8 @@ func (p *Plan) compileHook(regs []*registration, hook Hook, side wire.Dir) {
 }
 
 // emit appends the steps for an event and those that stand on it: its own
-// handlers, then each child behind its filter, in order of definition.
+// handlers, then each child behind its filter, in order of definition. A child
+// that is but one handler is one step: a filter that says no costs no jump.
 func emit(prog program, d *definition, nodes map[*definition][]*definition, calls map[*definition][]*registration) program {
 	for _, r := range calls[d] {
 		prog = append(prog, op{handler: r.handler, reg: r, event: d})
@@ -195,7 +196,10 @@ func emit(prog program, d *definition, nodes map[*definition][]*definition, call
 		at := len(prog)
 		prog = append(prog, op{filter: child.filter, event: child})
 		prog = emit(prog, child, nodes, calls)
-		prog[at].skip = len(prog) - at - 1
+		if prog[at].skip = len(prog) - at - 1; prog[at].skip == 1 && prog[at+1].filter == nil {
+			prog[at].handler, prog[at].reg, prog[at].skip = prog[at+1].handler, prog[at+1].reg, 0
+			prog = prog[:at+1]
+		}
 	}
 	return prog
 }
