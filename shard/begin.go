@@ -35,7 +35,7 @@ func (s *Shard) begin() {
 		s.refuse(FateNoRoom)
 		return
 	}
-	s.seg = segmentState{dir: d, begins: true}
+	s.seg = segmentState{facts: facts{dir: d, begins: true}}
 	s.enterFlow(h, fl)
 	s.seg.staged = true
 	s.stage = stageLook
@@ -61,10 +61,10 @@ func (s *Shard) quickBegin(f *buffers.Frame) bool {
 	s.arrived(f)
 	fl.flags = 0
 	s.count(fl, p, d)
-	s.seg = segmentState{dir: d}
+	s.seg = segmentState{facts: facts{dir: d}}
 	fl.conn.Usual(&s.seg.delta, &s.seg.look, &p.Segment, d)
 	s.fate(FateTracked)
-	if s.plans.At(fl.plan).Reassemble[d] {
+	if plan := s.plans.At(fl.plan); plan.Reassemble[d] && !s.straighten(fl, plan, d) {
 		s.pairOf(fl)
 		s.position(fl, d)
 	}
@@ -154,7 +154,7 @@ func (s *Shard) end(h handle, reason uevents.EndReason) {
 			reason = uevents.EndFIN
 		}
 	}
-	if fl.pair == 0 && !s.plans.At(fl.plan).Watched { // nothing is to be said
+	if !s.plans.At(fl.plan).Watched && endsWhole(fl) { // nothing is to be said
 		s.stats.Ended[reason]++
 		s.remove(h, fl)
 		return

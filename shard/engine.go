@@ -107,7 +107,7 @@ func (e *engine) ReadAt(side wire.Dir, off uint64, p []byte) (int, error) {
 	if e.fl == nil || e.fl.pair == 0 {
 		return 0, buffers.ErrGone
 	}
-	st := &(*Shard)(e).side(e.fl, side&1).stream
+	st := &(*Shard)(e).pairOf(e.fl).dir[side&1].stream
 	n, err := e.arena.ReadAt(st, off, p)
 	if err == buffers.ErrGone {
 		e.gone.Next, e.gone.Held = e.arena.NextHeld(st, off+uint64(n))
@@ -120,12 +120,15 @@ func (e *engine) Held(side wire.Dir, dst []buffers.Range) []buffers.Range {
 	if e.fl == nil || e.fl.pair == 0 {
 		return dst
 	}
-	return e.arena.Held(&(*Shard)(e).side(e.fl, side&1).stream, dst)
+	return e.arena.Held(&(*Shard)(e).pairOf(e.fl).dir[side&1].stream, dst)
 }
 
 func (e *engine) Buffered(side wire.Dir) uevents.Buffered {
 	if e.fl == nil || e.fl.pair == 0 {
 		return uevents.Buffered{}
+	}
+	if !e.fl.paired() {
+		return (*Shard)(e).bufferedStraight(e.fl, side&1)
 	}
 	st := &(*Shard)(e).side(e.fl, side&1).stream
 	b := uevents.Buffered{Next: st.Next(), Pending: e.arena.Pending(st), Holes: e.arena.HoleCount(st), Limit: e.arena.Cap(st)}

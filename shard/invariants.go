@@ -74,7 +74,9 @@ func (c *census) flow(s *Shard, at wire.Slot, h handle, fl *flow) {
 	found, _ := s.lookup(key.Hash(s.cfg.Seed), &key)
 	assert.That(found == h && fl.id.Slot() == at, "I7: a flow in a list is found by its key, in its slot")
 	c.flows++
-	c.pairs += count(fl.pair)
+	if fl.paired() {
+		c.pairs++
+	}
 	if fl.spot != spotNone {
 		c.timers++
 	}

@@ -78,14 +78,14 @@ func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool
 	plan := s.plans.At(fl.plan)
 	if p.PayloadLen > 0 || fl.flags&flowFresh != 0 || plan.Wants(uevents.KindRexmit, uevents.PreTCP, d) ||
 		fl.flags&(flowUnread<<d) != 0 && plan.Reassemble[d&1] ||
-		fl.pair != 0 && !s.holdsNothing(fl, plan) || fl.conn.Renews(&p.Segment, d) || s.checksumBad(f) {
+		fl.paired() && !s.holdsNothing(fl, plan) || fl.conn.Renews(&p.Segment, d) || s.checksumBad(f) {
 		return false
 	}
 	before := plan.Wants(uevents.KindPacket, uevents.PreTCP, d)
 	if before && !s.quickPre(f, h, fl, plan, d) {
 		return true
 	}
-	s.seg = segmentState{dir: d}
+	s.seg = segmentState{facts: facts{dir: d}}
 	if !fl.conn.Usual(&s.seg.delta, &s.seg.look, &p.Segment, d) {
 		return before // then the stages go on behind the handlers
 	}
@@ -101,17 +101,24 @@ func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool
 	}
 	s.relist(h, fl, f.Hash)
 	s.stage = stageText
-	if !before && (plan.Wants(uevents.KindStateChange, uevents.PostTCP, d) || plan.Wants(uevents.KindStateChange, uevents.PostTCP, d.Reverse()) ||
-		plan.Wants(uevents.KindConnEstablished, uevents.PostTCP, d) || plan.Wants(uevents.KindPacket, uevents.PostTCP, d)) {
+	if !before && plan.WantsTurn(d) {
 		s.frame = f
-		s.enterFlow(h, fl)
-		s.scene(uevents.PhaseFrame, f.Number)
+		s.quickScene(h, fl, d)
 	}
 	if s.frame != nil {
-		s.raiseTCP(d)
-	} else if plan.Reassemble[d&1] {
+		if s.raiseTCP(d); !s.disp.Idle() {
+			s.disp.Run()
+		}
+		if s.seg.changed {
+			return true
+		}
+	}
+	if plan.Reassemble[d&1] && !s.straighten(fl, plan, d) {
 		s.pairOf(fl)
 		s.position(fl, d)
+	}
+	if s.frame != nil {
+		s.quickPost(f, h, fl, d, false)
 	}
 	return true
 }
@@ -141,7 +148,10 @@ func (s *Shard) holdsNothing(fl *flow, plan *uevents.Plan) bool {
 // for the stages: its place is told by the first segment that gets to it, with
 // text or without.
 func (s *Shard) inOrder(fl *flow, plan *uevents.Plan, p *wire.Packet, d wire.Dir) bool {
-	if fl.pair == 0 || !s.holdsNothing(fl, plan) {
+	if !fl.paired() {
+		return !plan.Reassemble[d&1] || fl.isStraight(d)
+	}
+	if !s.holdsNothing(fl, plan) {
 		return false
 	}
 	st := s.side(fl, d&1)
@@ -150,9 +160,9 @@ func (s *Shard) inOrder(fl *flow, plan *uevents.Plan, p *wire.Packet, d wire.Dir
 
 // quickScene makes the frame under way, a packet of a flow, what handlers see.
 func (s *Shard) quickScene(h handle, fl *flow, d wire.Dir) {
-	s.seg = segmentState{dir: d}
+	s.seg.facts, s.seg.again = facts{dir: d}, 0
 	s.enterFlow(h, fl)
-	s.scene(uevents.PhaseFrame, s.frame.Number)
+	s.disp.EnterSegment(s.frame, &fl.conn, d)
 }
 
 // quickPost raises what comes after the step, and ends the work on the frame
@@ -164,23 +174,33 @@ func (s *Shard) quickPost(f *buffers.Frame, h handle, fl *flow, d wire.Dir, read
 	}
 	if reads {
 		s.stage = stagePost
-		st := s.side(fl, d)
 		text := f.Packet.Payload(f.Data)
-		off := st.stream.Next()
-		st.touched = true
-		s.arena.Insert(&st.stream, fl.id.Slot(), off, text, &s.result)
-		st.moved(off)
-		s.disp.Raise(uevents.KindNewData, uevents.PostTCP, d, text, off)
+		s.disp.Raise(uevents.KindNewData, uevents.PostTCP, d, text, s.quickText(fl, d, text))
 	}
 	s.stage = stageSettle
-	if s.disp.Plan().Wants(uevents.KindPacket, uevents.PostTCP, d) {
-		s.disp.Raise(uevents.KindPacket, uevents.PostTCP, d, nil, 0)
-	}
+	s.disp.Raise(uevents.KindPacket, uevents.PostTCP, d, nil, 0)
 	if s.seg.changed {
 		return
 	}
-	if reads {
+	s.seg.lent = false
+	if reads && fl.paired() {
 		s.arena.Commit()
 	}
 	s.frame = nil
+}
+
+// quickText takes the text at hand, which is next in order, into its stream, and
+// returns its offset.
+func (s *Shard) quickText(fl *flow, d wire.Dir, text []byte) uint64 {
+	if fl.isStraight(d) {
+		s.seg.lent = true
+		_, off := stands(&fl.conn, d)
+		return off - uint64(len(text))
+	}
+	st := s.side(fl, d)
+	off := st.stream.Next()
+	st.touched = true
+	s.arena.Insert(&st.stream, fl.id.Slot(), off, text, &s.result)
+	st.moved(off)
+	return off
 }

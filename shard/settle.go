@@ -13,6 +13,7 @@ import (
 // takes its effect on memory and state now that nothing is lent any more.
 func (s *Shard) settle() {
 	s.stage = stageDone
+	s.seg.lent = false
 	if s.seg.changed && s.fl != nil {
 		s.seg.changed = false
 		s.adjust(s.cur, s.fl)
@@ -31,7 +32,10 @@ func (s *Shard) adjust(h handle, fl *flow) {
 		if plan.Stopped[side] && fl.isTCP() {
 			fl.conn.Untrack(d)
 		}
-		if fl.pair == 0 {
+		if fl.isStraight(d) {
+			s.adjustStraight(fl, plan, d)
+		}
+		if !fl.paired() {
 			continue
 		}
 		switch st := s.side(fl, d); {
@@ -47,7 +51,7 @@ func (s *Shard) adjust(h handle, fl *flow) {
 			s.arena.Forget(&st.stream, fl.id.Slot())
 		}
 	}
-	if fl.pair != 0 && !plan.Reassemble[0] && !plan.Reassemble[1] {
+	if fl.paired() && !plan.Reassemble[0] && !plan.Reassemble[1] {
 		s.closePair(fl)
 	}
 }
@@ -80,7 +84,7 @@ const faultsMax = 4
 // recovered makes good for a panic of user code: the handler is off for this
 // flow at once, and a filter has said no. A panic of our own goes on.
 func (s *Shard) recovered(v any) {
-	reg, user := s.disp.Recovered()
+	reg, ev, user := s.disp.Recovered()
 	if !user {
 		panic(v)
 	}
@@ -89,7 +93,7 @@ func (s *Shard) recovered(v any) {
 		s.labelOf(s.fl).panics++
 	}
 	if reg == (uevents.Registration{}) {
-		s.logPanic("a filter panicked; it counts as having said no", s.disp.Context().Event().String(), v, debug.Stack())
+		s.logPanic("a filter panicked; it counts as having said no", ev.String(), v, debug.Stack())
 		return
 	}
 	var slot wire.Slot // of what belongs to no slot: the first

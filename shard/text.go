@@ -9,9 +9,10 @@ import (
 
 // pairOf returns the flow's streams, which it makes if need be.
 func (s *Shard) pairOf(fl *flow) *pair {
-	if fl.pair != 0 {
+	if fl.paired() {
 		return s.pairs.At(fl.pair)
 	}
+	was := flow{pair: fl.pair}
 	h, p := s.pairs.New()
 	fl.pair = h
 	key := s.keyOf(fl)
@@ -25,13 +26,17 @@ func (s *Shard) pairOf(fl *flow) *pair {
 			fl.flags |= flowPolicySet
 		}
 		p.dir[side].stream.SetPolicy(policy)
+		if d := wire.Dir(side); was.isStraight(d) {
+			s.layOut(fl, &p.dir[side], d)
+		}
 	}
 	return p
 }
 
 // closePair gives back the flow's streams.
 func (s *Shard) closePair(fl *flow) {
-	if fl.pair == 0 {
+	if !fl.paired() {
+		fl.pair = 0
 		return
 	}
 	p := s.pairs.At(fl.pair)
@@ -131,6 +136,9 @@ func (s *Shard) text() {
 	if s.seg.look.Text == tcpfsm.Ignore {
 		return
 	}
+	if s.frame.Packet.PayloadLen == 0 && s.straighten(fl, s.disp.Plan(), d) {
+		return
+	}
 	s.pairOf(fl)
 	if !s.position(fl, d) {
 		return
@@ -227,6 +235,12 @@ func (s *Shard) giveUp(fl *flow, d wire.Dir, why uevents.GapReason) bool {
 	if fl.pair == 0 || !fl.isTCP() {
 		return false
 	}
+	if !fl.paired() {
+		if nxt, _ := stands(&fl.conn, d); !fl.isStraight(d) || why != uevents.GapEnd || !missing(&fl.conn, d, nxt) {
+			return false
+		}
+		s.pairOf(fl)
+	}
 	st := s.side(fl, d)
 	was := st.stream.Next()
 	if !s.arena.Skip(&st.stream, fl.id.Slot(), &s.result) {
@@ -251,14 +265,26 @@ func (s *Shard) giveUp(fl *flow, d wire.Dir, why uevents.GapReason) bool {
 // There a single number may have been a FIN that missed us, and is not counted.
 func (s *Shard) tail(fl *flow, d wire.Dir) (end uint64, missing bool) {
 	st := s.side(fl, d)
-	certain := uint64(1)
-	seq, known := fl.conn.FIN(d)
-	if !known {
-		seq, known = fl.conn.SndUNA(d)
-		certain = 2
-	}
+	seq, certain, known := sentUpTo(&fl.conn, d)
 	end, near := st.offset(seq)
-	return end, st.open && known && near && end >= st.stream.Next()+certain
+	return end, st.open && known && near && end >= st.stream.Next()+uint64(certain)
+}
+
+// sentUpTo returns up to where a side is known to have sent octets, and how far
+// beyond the octets that have come that must be for some of them to be missing.
+func sentUpTo(c *tcpfsm.Conn, d wire.Dir) (seq wire.Seq, certain int32, known bool) {
+	if seq, known = c.FIN(d); known {
+		return seq, 1, true
+	}
+	seq, known = c.SndUNA(d)
+	return seq, 2, known
+}
+
+// missing reports whether octets of a straight stream, which stands at nxt, are
+// missing behind all that came.
+func missing(c *tcpfsm.Conn, d wire.Dir, nxt wire.Seq) bool {
+	seq, certain, known := sentUpTo(c, d)
+	return known && seq.Diff(nxt) >= certain
 }
 
 // acked gives up a hole of the other side's stream that the sender has now
@@ -266,7 +292,7 @@ func (s *Shard) tail(fl *flow, d wire.Dir) (end uint64, missing bool) {
 // again until there is none.
 func (s *Shard) acked() {
 	fl, peer := s.fl, s.seg.dir.Reverse()
-	if fl.pair == 0 || s.seg.dropped || !s.frame.Packet.Segment.Flags.Has(wire.ACK) {
+	if !fl.paired() || s.seg.dropped || !s.frame.Packet.Segment.Flags.Has(wire.ACK) {
 		s.stage = stageText
 		return
 	}
@@ -308,7 +334,7 @@ func (s *Shard) compare() uevents.Rexmit {
 	r.Len, r.Match = l.OldLen, uevents.MatchUnknown
 	text := p.Payload(s.frame.Data)
 	old := text[min(int(l.OldOff), len(text)):min(int(l.OldOff+l.OldLen), len(text))]
-	if fl.pair == 0 || !s.side(fl, d).open {
+	if fl.pair == 0 || !s.pairOf(fl).dir[d].open {
 		return r
 	}
 	st := s.side(fl, d)

@@ -26,16 +26,22 @@ const (
 
 // segmentState is what the stages of one segment tell one another.
 type segmentState struct {
-	look    tcpfsm.Look
-	delta   tcpfsm.Delta
+	look  tcpfsm.Look  // valid iff looked, and behind the step
+	delta tcpfsm.Delta // valid behind the step
+	again uint64       // stream offset from which refused text is to be tried again
+	facts
+}
+
+// facts are what is known of a segment, in one word.
+type facts struct {
 	dir     wire.Dir // of its sender
-	again   uint64   // stream offset from which refused text is to be tried again
 	looked  bool     // look is what Look said; else step finds out
 	begins  bool     // it is the flow's first packet
 	dropped bool     // a PreTCP handler said so
 	badSum  bool
 	changed bool // a handler has changed what the flow is tracked for
 	staged  bool // the scene is to be set before anything is raised
+	lent    bool // its text is lent to handlers, of a stream that is straight
 }
 
 // enter begins the work on a frame.
@@ -181,7 +187,7 @@ func (s *Shard) find() {
 		s.begin()
 		return
 	}
-	s.seg = segmentState{dir: fl.dirOf(f.Packet.Sender)}
+	s.seg = segmentState{facts: facts{dir: fl.dirOf(f.Packet.Sender)}}
 	if fl.flags&flowReleased != 0 {
 		s.released(h, fl, icmp)
 		return
@@ -306,7 +312,7 @@ func (s *Shard) repeat() {
 		s.seg.looked = true
 		s.seg.look = fl.conn.Look(&s.frame.Packet.Segment, d, s.cfg.Rules)
 	}
-	if s.seg.look.Rexmit != 0 {
+	if s.seg.looked && s.seg.look.Rexmit != 0 {
 		s.rexmit = s.compare()
 		s.disp.Queue(uevents.RexmitOf(s.rexmit, d, uevents.PreTCP))
 	}
@@ -369,14 +375,16 @@ func (s *Shard) step() {
 // stepTCP steps both endpoints.
 func (s *Shard) stepTCP(fl *flow, p *wire.Packet, d wire.Dir) {
 	s.stage = stageAcked
+	if fl.pair >= straight {
+		s.pairOf(fl) // where streams stand is told by the connection only now
+	}
 	received := &p.Segment
 	if s.seg.dropped {
 		received = nil
 	}
 	if s.seg.looked {
 		s.seg.delta = fl.conn.Step(&p.Segment, received, d, s.cfg.Rules)
-	} else if !s.stepPlain(fl, received, d) {
-		s.seg.delta, s.seg.look = tcpfsm.Delta{}, tcpfsm.Look{}
+	} else if s.seg.delta, s.seg.look = (tcpfsm.Delta{}), (tcpfsm.Look{}); !s.stepPlain(fl, received, d) {
 		fl.conn.Advance(&s.seg.delta, &s.seg.look, &p.Segment, received, d, s.cfg.Rules)
 		if s.seg.look.Rexmit != 0 {
 			s.rexmit = s.compare()

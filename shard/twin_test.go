@@ -117,7 +117,7 @@ func (tw *twin) see(c *uevents.Context, which int) {
 	fmt.Fprintf(&b, "%d %s %s side %d sender %d frame %d at %d", which, c.Event(), c.Hook(), c.Side(), c.Sender(), c.Number(), c.Now().UnixNano())
 	fmt.Fprintf(&b, " flow %v %v/%v", c.Flow(), c.State(wire.ToServer), c.State(wire.ToClient))
 	fmt.Fprintf(&b, " %+v %+v %+v %+v", c.Counters(0), c.Counters(1), c.Evidence(), c.RTT())
-	fmt.Fprintf(&b, " last %d %+v %+v", c.LastActive().UnixNano(), c.Buffered(0).Next, c.Buffered(1).Next)
+	fmt.Fprintf(&b, " last %d %+v %+v", c.LastActive().UnixNano(), c.Buffered(0), c.Buffered(1))
 	fmt.Fprintf(&b, " off %d %x", c.Offset(), twinHash(c.Payload()))
 	switch c.Base() {
 	case uevents.KindStateChange:
@@ -132,8 +132,15 @@ func (tw *twin) see(c *uevents.Context, which int) {
 	tw.log = append(tw.log, b.String())
 	h := twinHash([]byte(b.String())) ^ tw.rule.seed
 	if odd := tw.rule.odd; odd != 0 && h%odd == 0 {
-		tw.act(c, int(h/odd%14), wire.Dir(h>>60&1))
+		tw.act(c, int(h/odd%17), wire.Dir(h>>60&1))
 	}
+}
+
+// read reads some octets of a stream around an offset.
+func (tw *twin) read(c *uevents.Context, side wire.Dir, off uint64) {
+	var b [700]byte
+	n, err := c.ReadAt(side, off-min(off, 300), b[:])
+	tw.log = append(tw.log, fmt.Sprint(n, err, twinHash(b[:n])))
 }
 
 func twinHash(b []byte) uint64 {
@@ -172,6 +179,12 @@ func (tw *twin) act(c *uevents.Context, what int, side wire.Dir) {
 		err = c.SetPolicy(buffers.Last)
 	case 12:
 		err = c.SetBuffer(side, 4000)
+	case 14:
+		tw.read(c, side, c.Offset())
+	case 15:
+		tw.read(c, side, c.Buffered(side).Next)
+	case 16:
+		tw.log = append(tw.log, fmt.Sprint(c.Held(0, nil), c.Held(1, nil)))
 	case 13:
 		tw.log = append(tw.log, "panics")
 		panic("a handler")

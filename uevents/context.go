@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/internal/assert"
 	"github.com/mbox-stack/mbox/tcpfsm"
 	"github.com/mbox-stack/mbox/wire"
 )
@@ -55,21 +56,21 @@ type Buffered struct {
 // kept after the handler has returned. Only Context's own methods may be called
 // in a handler; calls on the Stack that would wait for a shard fail there.
 type Context struct {
-	now    *Occurrence // in the dispatcher; never nil in a handler
-	op     *op         // the step of a program that is running: a handler, or a filter, which has no registration
-	frame  []byte
-	packet *wire.Packet
+	now    *Occurrence    // in the dispatcher; never nil in a handler
+	at     *buffers.Frame // nil where none is at hand
 	conn   *tcpfsm.Conn
-	clock  int64 // ns
-	stamp  int64 // ns since 1970
 	number uint64
-	phase  Phase
+	tcp    wire.TCP // header of the segment at hand; nil: there is none
 	sub    uint32
+	phase  Phase
 	sender wire.Dir
-	engine Engine
 
 	datagram bool
+	shard    int
+	clock    int64 // ns; valid iff no frame is at hand
+	engine   Engine
 	d        *Dispatcher
+	lent     []byte // checked builds: the copy of the frame that a handler sees; nil outside of handlers
 }
 
 // Scene describes what the following occurrences are about where no packet is at
@@ -87,8 +88,8 @@ func (d *Dispatcher) Enter(s *Scene) {
 	if c.number != s.Number || c.phase != s.Phase || c.datagram {
 		c.sub = 0
 	}
-	c.frame, c.packet, c.conn = nil, nil, s.Conn
-	c.clock, c.stamp, c.number, c.phase = s.Clock, s.Clock, s.Number, s.Phase
+	c.at, c.tcp, c.conn = nil, nil, s.Conn
+	c.clock, c.number, c.phase = s.Clock, s.Number, s.Phase
 	c.sender, c.datagram = wire.ToServer, false // nobody has sent anything
 }
 
@@ -103,14 +104,30 @@ func (d *Dispatcher) EnterFrame(f *buffers.Frame, conn *tcpfsm.Conn, sender wire
 			c.sub = datagramSub
 		}
 	}
-	c.frame, c.packet, c.conn = f.Data, &f.Packet, conn
-	c.clock, c.stamp, c.number, c.phase, c.sender = f.Clock, f.Timestamp, f.Number, PhaseFrame, sender
-	c.datagram = datagram
+	c.at, c.conn, c.tcp = f, conn, nil
+	c.number, c.phase, c.sender, c.datagram = f.Number, PhaseFrame, sender, datagram
+	if p := &f.Packet; p.Outcome == wire.Whole && p.Key.Proto == wire.ProtoTCP && p.Marks&wire.MarkICMPError == 0 {
+		c.tcp = f.Data[p.TransportOff:]
+	}
+}
+
+// EnterSegment is EnterFrame for a whole packet that is a segment of TCP.
+func (d *Dispatcher) EnterSegment(f *buffers.Frame, conn *tcpfsm.Conn, sender wire.Dir) {
+	c := &d.ctx
+	if c.number != f.Number || c.phase != PhaseFrame || c.datagram {
+		c.sub = 0
+	}
+	c.at, c.conn, c.tcp = f, conn, f.Data[f.Packet.TransportOff:]
+	c.number, c.phase, c.sender, c.datagram = f.Number, PhaseFrame, sender, false
 }
 
 // NoPacket makes the scene one without a packet, at the same place in the order
 // of events: what ends because of the packet at hand is not about it.
-func (d *Dispatcher) NoPacket() { d.ctx.frame, d.ctx.packet, d.ctx.sender = nil, nil, 0 }
+func (d *Dispatcher) NoPacket() {
+	c := &d.ctx
+	c.clock = c.time()
+	c.at, c.tcp, c.sender = nil, nil, 0
+}
 
 // Phase returns what is going on at the scene's time.
 func (d *Dispatcher) Phase() Phase { return d.ctx.phase }
@@ -121,7 +138,25 @@ const datagramSub = 1 << 31
 
 // Event returns the event that the handler stands on; in a filter, the event
 // that is being decided.
-func (c *Context) Event() Event { return Event{c.op.event} }
+func (c *Context) Event() Event { return Event{c.op().event} }
+
+// op returns the step of a program that is running. Few handlers ask for it, so
+// that it is not written down for all of them.
+func (c *Context) op() *op {
+	d := c.d
+	if n := d.pc - 1; uint(n) < uint(len(d.prog)) {
+		return &d.prog[n]
+	}
+	return &d.one[0]
+}
+
+// reg returns the registration of the handler that is running, nil in a filter.
+func (c *Context) reg() *registration {
+	if o := c.op(); o.filter == nil || c.d.held {
+		return o.reg
+	}
+	return nil
+}
 
 // Base returns the built-in event at the root of Event.
 func (c *Context) Base() Kind { return c.now.Kind }
@@ -140,29 +175,42 @@ func (c *Context) Sender() wire.Dir { return c.sender }
 
 // Socket returns the socket whose handler is running, nil in a filter.
 func (c *Context) Socket() *Socket {
-	if c.op.reg == nil {
-		return nil
+	if r := c.reg(); r != nil {
+		return r.socket
 	}
-	return c.op.reg.socket
+	return nil
 }
 
 // Registration returns the handler's own registration.
-func (c *Context) Registration() Registration { return Registration{c.op.reg} }
+func (c *Context) Registration() Registration { return Registration{c.reg()} }
 
 // Shard returns the number of the shard that runs the handler.
-func (c *Context) Shard() int { return c.engine.Shard() }
+func (c *Context) Shard() int { return c.shard }
 
 // Now returns the source's clock: the packet's arrival, or a timer's deadline.
-func (c *Context) Now() time.Time { return time.Unix(0, c.clock) }
+func (c *Context) Now() time.Time { return time.Unix(0, c.time()) }
+
+// time returns the source's clock, in ns.
+func (c *Context) time() int64 {
+	if c.at != nil {
+		return c.at.Clock
+	}
+	return c.clock
+}
 
 // Timestamp returns when the packet arrived as the capture says, which unlike
 // Now may run backwards. Without a packet it is Now.
-func (c *Context) Timestamp() time.Time { return time.Unix(0, c.stamp) }
+func (c *Context) Timestamp() time.Time {
+	if c.at != nil {
+		return time.Unix(0, c.at.Timestamp)
+	}
+	return time.Unix(0, c.clock)
+}
 
 // Number returns the ordinal of the packet's frame in its source, from 1; 0
 // where no packet is at hand.
 func (c *Context) Number() uint64 {
-	if c.packet == nil {
+	if c.at == nil {
 		return 0
 	}
 	return c.number
@@ -170,19 +218,31 @@ func (c *Context) Number() uint64 {
 
 // Packet returns what the parser found in the frame at hand, nil if there is
 // none (timers, timeouts, the end). Its offsets count in Frame.
-func (c *Context) Packet() *wire.Packet { return c.packet }
+func (c *Context) Packet() *wire.Packet {
+	if c.at == nil {
+		return nil
+	}
+	return &c.at.Packet
+}
 
 // Frame returns the octets of the frame at hand, outermost header first; of a
 // reassembled datagram the IP packet. Lent.
-func (c *Context) Frame() []byte { return c.frame }
+func (c *Context) Frame() []byte {
+	switch {
+	case c.at == nil:
+		return nil
+	case assert.Enabled && c.lent != nil:
+		return c.lent
+	}
+	return c.at.Data
+}
 
 // TCP returns the header of the segment at hand, nil if there is none. Lent.
 func (c *Context) TCP() wire.TCP {
-	p := c.packet
-	if p == nil || p.Outcome != wire.Whole || p.Key.Proto != wire.ProtoTCP || p.Marks&wire.MarkICMPError != 0 {
-		return nil
+	if assert.Enabled && c.tcp != nil {
+		return c.Frame()[c.at.Packet.TransportOff:]
 	}
-	return wire.TCP(c.frame[p.TransportOff:])
+	return c.tcp
 }
 
 // Payload returns the octets of the event: of OnNewData the octets that became
@@ -191,10 +251,10 @@ func (c *Context) Payload() []byte {
 	if c.now.Kind == KindNewData {
 		return c.now.Data
 	}
-	if c.packet == nil || c.packet.Outcome != wire.Whole {
+	if c.at == nil || c.at.Packet.Outcome != wire.Whole {
 		return nil
 	}
-	return c.packet.Payload(c.frame)
+	return c.at.Packet.Payload(c.Frame())
 }
 
 // Offset returns the stream offset of Payload (OnNewData), of the gap (OnGap) or
@@ -285,7 +345,7 @@ func (c *Context) FirstFrame() uint64 { return c.engine.FirstFrame() }
 // capture or a passive interface that is a labelled what-if. PreTCP only, on the
 // events of a flow's packets; elsewhere it is ErrHook.
 func (c *Context) Drop() error {
-	if c.now.Hook != PreTCP || c.op.reg == nil || !c.engine.HasFlow() {
+	if c.now.Hook != PreTCP || c.reg() == nil || !c.engine.HasFlow() {
 		return fmt.Errorf("%w: a segment is dropped PreTCP, on a flow", ErrHook)
 	}
 	c.engine.Drop()

@@ -13,15 +13,15 @@ import (
 // handlers that are gone, and later events are run by the new state of things.
 
 func (c *Context) apply(ch Change) error {
-	if c.op.reg == nil || !c.engine.HasFlow() {
+	if c.reg() == nil || !c.engine.HasFlow() {
 		return ErrNoFlow
 	}
-	ch.Socket = c.op.reg.socket.index
+	ch.Socket = c.reg().socket.index
 	return c.engine.Apply(ch)
 }
 
 func (c *Context) own(reg Registration) error {
-	if c.op.reg == nil || reg.r == nil || reg.r.socket != c.op.reg.socket {
+	if c.reg() == nil || reg.r == nil || reg.r.socket != c.reg().socket {
 		return ErrForeign
 	}
 	return nil
@@ -30,10 +30,10 @@ func (c *Context) own(reg Registration) error {
 // Register registers h on an event and hook for this flow alone, from the next
 // event on.
 func (c *Context) Register(ev Event, hook Hook, h Handler) (Registration, error) {
-	if c.op.reg == nil {
+	if c.reg() == nil {
 		return Registration{}, ErrNoFlow
 	}
-	sock := c.op.reg.socket
+	sock := c.reg().socket
 	if err := sock.check(ev, hook, h); err != nil {
 		return Registration{}, err
 	}
@@ -132,18 +132,18 @@ func (c *Context) Held(side wire.Dir, dst []buffers.Range) []buffers.Range {
 // as one. Timers end with their flow. The number of timers of a flow is limited;
 // beyond it is ErrBusy.
 func (c *Context) Arm(d time.Duration) (Timer, error) {
-	if c.op.reg == nil || !c.engine.HasFlow() {
+	if c.reg() == nil || !c.engine.HasFlow() {
 		return 0, ErrNoFlow
 	}
-	return c.engine.Arm(d, c.op.reg.socket.index, false)
+	return c.engine.Arm(d, c.reg().socket.index, false)
 }
 
 // ArmShard is Arm for a timer of the shard, which belongs to no flow.
 func (c *Context) ArmShard(d time.Duration) (Timer, error) {
-	if c.op.reg == nil {
+	if c.reg() == nil {
 		return 0, ErrNoFlow
 	}
-	return c.engine.Arm(d, c.op.reg.socket.index, true)
+	return c.engine.Arm(d, c.reg().socket.index, true)
 }
 
 // Disarm cancels a timer. It reports whether the timer was still to come.
@@ -154,11 +154,11 @@ func (c *Context) Disarm(t Timer) bool { return c.engine.Disarm(t) }
 // never waits: with the pool full it is ErrBusy. Work must not touch the
 // Context or lent octets: copy what it needs.
 func (c *Context) Offload(work func() any, then func(c *Context, result any)) error {
-	if c.op.reg == nil || !c.engine.HasFlow() {
+	if c.reg() == nil || !c.engine.HasFlow() {
 		return ErrNoFlow
 	}
 	if work == nil || then == nil {
 		return fmt.Errorf("%w: Offload needs work and what is done then", ErrEvent)
 	}
-	return c.engine.Offload(Registration{c.op.reg}, work, then)
+	return c.engine.Offload(Registration{c.reg()}, work, then)
 }

@@ -18,10 +18,10 @@ var cursors = NewKey[[SocketsMax][2]uint64]()
 // Without Socket.KeepStream only the octets of the event at hand and those that
 // wait for a hole can be read.
 func (c *Context) Read(side wire.Dir, p []byte) (n int, off uint64, err error) {
-	if c.op.reg == nil || !c.engine.HasFlow() {
+	if c.reg() == nil || !c.engine.HasFlow() {
 		return 0, 0, ErrNoFlow
 	}
-	at := &cursors.Of(c)[c.op.reg.socket.index][side&1]
+	at := &cursors.Of(c)[c.reg().socket.index][side&1]
 	for {
 		n, err = c.engine.ReadAt(side, *at, p)
 		var gone *buffers.GoneError
@@ -40,9 +40,9 @@ func (c *Context) Read(side wire.Dir, p []byte) (n int, off uint64, err error) {
 
 // Seek sets where the socket's next Read of a side begins.
 func (c *Context) Seek(side wire.Dir, off uint64) error {
-	if c.op.reg == nil || !c.engine.HasFlow() {
+	if c.reg() == nil || !c.engine.HasFlow() {
 		return ErrNoFlow
 	}
-	cursors.Of(c)[c.op.reg.socket.index][side&1] = off
+	cursors.Of(c)[c.reg().socket.index][side&1] = off
 	return nil
 }

@@ -20,7 +20,7 @@ type Dispatcher struct {
 	ctx    Context
 	plan   *Plan
 	prog   program
-	pc     int
+	pc     int // behind the step that is running: see Context.op
 	queue  []Occurrence
 	head   int
 	raised []Raised
@@ -28,8 +28,10 @@ type Dispatcher struct {
 	// that are left are checked against the new one.
 	changed bool
 	user    bool       // a handler or filter is running
+	held    bool       // the handler of a step whose filter has said yes
 	busy    bool       // something is queued or under way
 	one     [1]op      // the program of Call
+	direct  Occurrence // of Raise
 	other   Occurrence // of Call and of raised events, which are not queued
 	custom  Raised     // valid iff other is a raised event
 	lent    []byte     // checked builds: the copy that handlers see
@@ -38,7 +40,7 @@ type Dispatcher struct {
 // NewDispatcher returns a dispatcher whose Context acts on engine.
 func NewDispatcher(engine Engine) *Dispatcher {
 	d := &Dispatcher{queue: make([]Occurrence, 0, 64)}
-	d.ctx.engine, d.ctx.d, d.ctx.now, d.ctx.op = engine, d, &d.other, &d.one[0]
+	d.ctx.engine, d.ctx.d, d.ctx.now, d.ctx.shard = engine, d, &d.other, engine.Shard()
 	return d
 }
 
@@ -93,14 +95,13 @@ func (d *Dispatcher) Queue(o Occurrence) {
 // Raise runs an occurrence at once. Nothing may be queued or under way.
 func (d *Dispatcher) Raise(k Kind, h Hook, side wire.Dir, data []byte, off uint64) {
 	assert.That(d.Idle(), "an event is raised between events")
-	d.prog = d.plan.programs[h][side][k]
-	if len(d.prog) == 0 {
+	prog := d.plan.programs[h&1][side&1][k]
+	if len(prog) == 0 {
 		return
 	}
-	o := &d.other
-	o.Data, o.Off, o.A, o.B, o.Custom = data, off, 0, 0, nil
-	o.Kind, o.Hook, o.Side, o.Only = k, h, side, 0
-	d.ctx.now = o
+	o := &d.direct // of which only this is ever written
+	o.Data, o.Off, o.Kind, o.Hook, o.Side = data, off, k, h, side
+	d.ctx.now, d.prog = o, prog
 	d.pc, d.changed, d.busy = 0, false, true
 	d.steps()
 	if len(d.raised) == 0 {
@@ -128,52 +129,58 @@ func (d *Dispatcher) Run() {
 // it is taken, so that a panic leaves the dispatcher behind it. Dozens of filters
 // may stand on each packet: nothing is written down for one but the count.
 func (d *Dispatcher) steps() {
-	prog := d.prog
-	d.user = true
-	for pc := d.pc; pc < len(prog); {
-		o := &prog[pc]
-		pc++
-		d.pc = pc
-		switch {
-		case o.filter != nil:
-			d.ctx.op = o
+	d.user, d.held = true, false
+	for uint(d.pc) < uint(len(d.prog)) {
+		o := &d.prog[d.pc]
+		d.pc++
+		if o.filter != nil {
 			if !o.filter(&d.ctx) {
-				pc += o.skip - 1
+				if o.handler == nil {
+					d.pc += o.skip
+				}
+				continue
 			}
-		case o.handler == nil || d.changed && !d.plan.allows(o.reg, d.ctx.now.Kind, d.ctx.now.Side):
-		case d.ctx.now.Only != 0 && d.ctx.now.Only != o.reg.socket.index+1:
-		default:
-			d.ctx.op = o
-			d.call(o.handler)
+			d.held = true
 		}
+		if o.handler != nil && d.calls(o) {
+			if assert.Enabled {
+				d.lend(o.handler)
+			} else {
+				o.handler(&d.ctx)
+			}
+		}
+		d.held = false
 	}
-	d.pc, d.user = len(prog), false
+	d.user = false
 }
 
-// call calls a handler. In checked builds it lends a copy of the octets and
-// scribbles over it afterwards, so that a handler that keeps them is found out.
-func (d *Dispatcher) call(h Handler) {
-	if !assert.Enabled {
-		h(&d.ctx)
-		return
-	}
-	data, frame := d.ctx.now.Data, d.ctx.frame
-	d.lent = append(append(d.lent[:0], data...), frame...)
+// calls reports whether a handler of the program under way is still to be called.
+func (d *Dispatcher) calls(o *op) bool {
+	now := d.ctx.now
+	return (!d.changed || d.plan.allows(o.reg, now.Kind, now.Side)) && (now.Only == 0 || now.Only == o.reg.socket.index+1)
+}
+
+// lend calls a handler in checked builds: with a copy of the octets, which is
+// scribbled over afterwards, so that a handler that keeps them is found out.
+func (d *Dispatcher) lend(h Handler) {
+	c := &d.ctx
+	data, outer := c.now.Data, c.lent
+	d.lent = append(append(d.lent[:0], data...), c.Frame()...)
 	lent := d.lent
 	if data != nil {
-		d.ctx.now.Data = lent[:len(data):len(data)]
+		c.now.Data = lent[:len(data):len(data)]
 	}
-	if frame != nil {
-		d.ctx.frame = lent[len(data):]
+	if c.at != nil {
+		c.lent = lent[len(data):]
 	}
 	defer func() {
 		for i := range lent {
 			lent[i] = 0xDB
 		}
 		d.lent = nil // a keeper may still hold it: never lend it again
-		d.ctx.now.Data, d.ctx.frame = data, frame
+		c.now.Data, c.lent = data, outer
 	}()
-	h(&d.ctx)
+	h(c)
 }
 
 // next takes up the next event: one raised by a handler first, then the queue.
@@ -222,9 +229,9 @@ func (d *Dispatcher) tell(f func()) {
 	}
 	parted := slices.Clone(d.raised[before:])
 	d.raised = slices.DeleteFunc(d.raised, func(r Raised) bool { return r.parted != nil })
-	now, op, prog, pc, changed, other := d.ctx.now, d.ctx.op, d.prog, d.pc, d.changed, d.other
+	now, prog, pc, held, changed, other := d.ctx.now, d.prog, d.pc, d.held, d.changed, d.other
 	defer func() { // also if one panics: f has, then
-		d.ctx.now, d.ctx.op, d.prog, d.pc, d.changed, d.other = now, op, prog, pc, changed, other
+		d.ctx.now, d.prog, d.pc, d.held, d.changed, d.other = now, prog, pc, held, changed, other
 		d.user = true
 	}()
 	for _, r := range parted {
@@ -255,16 +262,18 @@ func (d *Dispatcher) Call(h Handler, reg Registration) {
 }
 
 // Recovered is called when Run has panicked. It reports whether a handler or
-// filter did; if so, the dispatcher stands behind it, and reg is the handler's
-// registration, or the zero value for a filter, which counts as having said no.
-func (d *Dispatcher) Recovered() (reg Registration, user bool) {
+// filter did; if so, the dispatcher stands behind it, ev is the event that it
+// stood on, and reg the handler's registration, or the zero value for a filter,
+// which counts as having said no.
+func (d *Dispatcher) Recovered() (reg Registration, ev Event, user bool) {
 	if !d.user {
-		return Registration{}, false
+		return Registration{}, Event{}, false
 	}
 	d.user = false
-	if o := &d.prog[d.pc-1]; o.filter != nil {
-		d.pc += o.skip - 1
-		return Registration{}, true
+	o := &d.prog[d.pc-1]
+	if o.filter != nil && !d.held {
+		d.pc += o.skip
+		return Registration{}, Event{o.event}, true
 	}
-	return Registration{d.ctx.op.reg}, true
+	return Registration{o.reg}, Event{o.event}, true
 }

@@ -97,7 +97,7 @@ func (b *bench) raiseThrough(os ...Occurrence) string {
 		func() {
 			defer func() {
 				if v := recover(); v != nil {
-					reg, user := b.disp.Recovered()
+					reg, _, user := b.disp.Recovered()
 					b.log = append(b.log, fmt.Sprintf("(%v %v)", user, reg != Registration{}))
 				}
 			}()

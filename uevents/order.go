@@ -43,7 +43,7 @@ func (o Order) Compare(p Order) int {
 
 // Order returns the place of the event at hand; each call a later one.
 func (c *Context) Order() Order {
-	o := Order{Clock: c.clock, Number: c.number, Sub: c.sub, Phase: c.phase}
+	o := Order{Clock: c.time(), Number: c.number, Sub: c.sub, Phase: c.phase}
 	c.sub++
 	return o
 }

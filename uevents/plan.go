@@ -72,17 +72,27 @@ func (p *Plan) Wants(k Kind, h Hook, side wire.Dir) bool { return p.wants[h][sid
 // WantsAny reports whether anybody is to be told of anything on the hook.
 func (p *Plan) WantsAny(h Hook, side wire.Dir) bool { return p.wants[h][side] != 0 }
 
+// turning are the events, PostTCP, of segments that open and close a connection
+// as usual.
+const turning kinds = 1<<KindStateChange | 1<<KindConnEstablished | 1<<KindPacket
+
+// WantsTurn reports whether anybody is to be told that a segment of side, which
+// opens or closes the connection, has come: by its packet or by what it changes.
+func (p *Plan) WantsTurn(side wire.Dir) bool {
+	return (p.wants[PostTCP][side&1]|p.wants[PostTCP][side&1^1]&(1<<KindStateChange))&turning != 0
+}
+
 // program is the calls for one event, hook and side, in order.
 type program []op
 
-// op is one step of a program: a handler to call, or a filter to ask and how
-// many steps to leave out if it says no.
+// op is one step of a program: a handler to call, or a filter to ask and what
+// is left out if it says no: the step's own handler, or some of the steps behind.
 type op struct {
-	handler Handler       // nil iff the step is a filter
-	filter  Filter        // nil iff the step is a handler
-	reg     *registration // valid iff handler
-	event   *definition   // the event that handlers see
-	skip    int           // valid iff filter
+	filter  Filter        // nil: none is to be asked
+	handler Handler       // nil iff the step is but a filter, or nobody's any more
+	reg     *registration // of the handler
+	event   *definition   // the event that the handler sees, and that the filter decides
+	skip    int           // steps; 0 if the filter has a handler
 }
 
 // Registrations returns the handlers of the plan, each once.
@@ -182,7 +192,8 @@ func (p *Plan) compileHook(regs []*registration, hook Hook, side wire.Dir) {
 }
 
 // emit appends the steps for an event and those that stand on it: its own
-// handlers, then each child behind its filter, in order of definition.
+// handlers, then each child behind its filter, in order of definition. A child
+// that is but one handler is one step: a filter that says no costs no jump.
 func emit(prog program, d *definition, nodes map[*definition][]*definition, calls map[*definition][]*registration) program {
 	for _, r := range calls[d] {
 		prog = append(prog, op{handler: r.handler, reg: r, event: d})
@@ -193,7 +204,10 @@ func emit(prog program, d *definition, nodes map[*definition][]*definition, call
 		at := len(prog)
 		prog = append(prog, op{filter: child.filter, event: child})
 		prog = emit(prog, child, nodes, calls)
-		prog[at].skip = len(prog) - at
+		if prog[at].skip = len(prog) - at - 1; prog[at].skip == 1 && prog[at+1].filter == nil {
+			prog[at].handler, prog[at].reg, prog[at].skip = prog[at+1].handler, prog[at+1].reg, 0
+			prog = prog[:at+1]
+		}
 	}
 	return prog
 }

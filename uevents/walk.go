@@ -22,14 +22,14 @@ func (c *Context) Clock() time.Time { return time.Unix(0, c.engine.Clock()) }
 // is at hand it is ErrHook. A shard that has many flows does nothing else
 // meanwhile; on a live source, look at some slots at a time.
 func (c *Context) EachFlow(from, to int, f Handler) error {
-	if c.op.reg == nil || c.packet != nil || c.engine.HasFlow() {
+	if c.reg() == nil || c.at != nil || c.engine.HasFlow() {
 		return fmt.Errorf("%w: flows are walked by a timer of the shard", ErrHook)
 	}
 	from, to = max(from, 0), min(to, wire.SlotCount)
 	conn := c.conn
 	defer func() { c.conn = conn }()
 	visit := func() { f(c) }
-	c.engine.Each(c.op.reg.socket.index, from, to, func(conn *tcpfsm.Conn) {
+	c.engine.Each(c.reg().socket.index, from, to, func(conn *tcpfsm.Conn) {
 		c.conn = conn
 		c.d.tell(visit)
 	})
