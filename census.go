@@ -22,21 +22,25 @@ func (s *Stack) Census() (sum Census, err error) {
 	if run.inHandler() {
 		return sum, ErrInHandler
 	}
-	for i := range run.shards {
-		var c Census
-		for next := run.count(i, 0, &c); next != 0; {
-			next = run.count(i, next, &c)
+	run.onSlots(func(i int, slots []wire.Slot) (others []wire.Slot) {
+		for len(slots) > 0 {
+			var some []wire.Slot
+			if some, slots = run.count(i, slots, &sum); len(some) > 0 {
+				others = append(others, some...)
+			}
 		}
-		sum.Add(&c)
 		run.on(i, (*shard.Shard).Publish)
-	}
+		return others
+	})
 	return sum, nil
 }
 
-// count has shard i count a few of its slots, from the one given on.
-func (r *running) count(i int, from wire.Slot, c *Census) (next wire.Slot) {
-	r.on(i, func(sh *shard.Shard) { next = sh.Count(from, c) })
-	return next
+// count has shard i count a few of its slots, and returns those it has not and
+// those that are left.
+func (r *running) count(i int, slots []wire.Slot, c *Census) (others, left []wire.Slot) {
+	left = slots
+	r.on(i, func(sh *shard.Shard) { others, left = sh.Count(slots, c) })
+	return others, left
 }
 
 // Ping asks every shard for an answer, in turn, and waits for it: how long that

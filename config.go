@@ -22,6 +22,9 @@ type Config struct {
 	// the program may use, less one for the receiver, but at least one. What is
 	// found in a capture does not depend on it.
 	Shards int
+	// Rebalance says when slots are moved from shards that have too much to do to
+	// those that have less: by default, with live sources.
+	Rebalance Rebalance
 	// Seed is of the flow hash. 0 stands for a fixed one on captures, so that two
 	// runs are alike, and for a random one on live sources.
 	Seed uint64
@@ -119,6 +122,7 @@ func (c *Config) validate() error {
 		}
 	}
 	check(c.Shards > 0 && c.Shards <= shardsMax, "Shards is %d: must be between 1 and %d", c.Shards, shardsMax)
+	check(c.Rebalance <= RebalanceNever, "Rebalance is %d: not a choice", c.Rebalance)
 	check(c.Memory >= memoryMin, "Memory is %d octets: must be at least %d", c.Memory, memoryMin)
 	check(c.StreamMax <= buffers.FlowCapMax, "StreamMax is %d octets: must be at most %d", c.StreamMax, buffers.FlowCapMax)
 	check(c.Batch > 0 && c.Batch <= batchMax, "Batch is %d: must be between 1 and %d", c.Batch, batchMax)

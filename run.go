@@ -32,7 +32,7 @@ type running struct {
 	shards    []*shard.Shard
 	receivers []*rx.Receiver
 	sources   []rx.Source
-	table     *rx.Table
+	owners    *owners
 	writers   []*merge.Writer
 	commons   *shard.Commons
 	pool      *ants.Pool
@@ -43,6 +43,8 @@ type running struct {
 	failed []error         // of the receivers
 	passed atomic.Uint64   // frames received, where Count limits them
 	cancel context.CancelFunc
+
+	rebalances bool // slots are moved off shards that have too much to do
 
 	mu  sync.Mutex
 	ids map[uint64]bool // goroutines of shards, and those that stand in for one
@@ -86,7 +88,7 @@ func (s *Stack) start(ctx context.Context, sources []rx.Source) (*running, error
 			live = true
 		}
 	}
-	run := &running{table: rx.Spread(s.cfg.Shards), group: actors.NewGroup(context.WithoutCancel(ctx)),
+	run := &running{owners: newOwners(s.cfg.Shards), group: actors.NewGroup(context.WithoutCancel(ctx)),
 		over: make(chan struct{}), ids: map[uint64]bool{}, failed: make([]error, len(sources))}
 	seed := s.cfg.Seed
 	if seed == 0 {
@@ -95,7 +97,8 @@ func (s *Stack) start(ctx context.Context, sources []rx.Source) (*running, error
 		}
 	}
 	snap := s.set.Snapshot()
-	if err := run.build(s, snap, seed, live); err != nil {
+	run.rebalances = s.cfg.rebalances(live)
+	if err := run.build(s, snap, seed, live, len(sources)); err != nil {
 		return nil, err
 	}
 	for _, src := range sources {
@@ -118,7 +121,7 @@ func (s *Stack) start(ctx context.Context, sources []rx.Source) (*running, error
 }
 
 func (s *Stack) receiverOptions(run *running, seed uint64) rx.Options {
-	o := rx.Options{Seed: seed, Table: run.table, BatchFrames: s.cfg.Batch, Limit: s.cfg.Count, Passed: &run.passed, Tap: s.cfg.Tap, Fragments: s.cfg.Fragments}
+	o := rx.Options{Seed: seed, Table: run.owners.table.Load(), BatchFrames: s.cfg.Batch, Limit: s.cfg.Count, Passed: &run.passed, Tap: s.cfg.Tap, Fragments: s.cfg.Fragments}
 	if s.cfg.ByVLAN {
 		o.Parser.Scope |= wire.ScopeVLAN
 	}
@@ -132,7 +135,7 @@ func (s *Stack) receiverOptions(run *running, seed uint64) rx.Options {
 }
 
 // build makes the shards and what they share.
-func (r *running) build(s *Stack, snap *uevents.Snapshot, seed uint64, live bool) (err error) {
+func (r *running) build(s *Stack, snap *uevents.Snapshot, seed uint64, live bool, senders int) (err error) {
 	n := s.cfg.Shards
 	memory, pool := s.cfg.streams()
 	r.commons = shard.NewCommons(n, pool, memory.Floor, live, r.group.Done())
@@ -153,6 +156,7 @@ func (r *running) build(s *Stack, snap *uevents.Snapshot, seed uint64, live bool
 			Checksums: s.cfg.Checksums, Timeouts: s.cfg.Timeouts, NoPickup: s.cfg.NoPickup,
 			History: s.cfg.History, Keep: s.cfg.History > 0, Policies: s.cfg.Policies, Policy: s.cfg.Policy,
 			Memory: memory, Log: s.cfg.Log, Pool: r.pool, Reply: r.reply, OnMark: r.onMark,
+			Owns: func(at wire.Slot) bool { return r.owners.of(at) == i }, Senders: senders, Loads: r.rebalances,
 		}, snap)
 		if err != nil {
 			r.pool.Release()
@@ -180,6 +184,9 @@ func (r *running) launch(ctx context.Context) {
 			w.Run(func(error) { r.cancel() })
 			return nil
 		})
+	}
+	if r.rebalances {
+		r.group.Go("rebalance", func(context.Context) error { r.rebalance(); return nil })
 	}
 	r.group.Go("memory", func(context.Context) error { r.commons.Run(r.over); return nil })
 	r.group.Go("end", func(group context.Context) error {
@@ -216,6 +223,7 @@ func sourceName(src rx.Source, i int) string {
 // end tells the shards that nothing more will come, and when they have ended
 // whoever works for them. The sources' last clocks were in their own marks.
 func (r *running) end() {
+	r.owners.stay()
 	for _, sh := range r.shards {
 		sh.Traffic.Put(shard.Message{Mark: shard.Mark{Last: true}}, r.group.Done())
 	}
@@ -310,11 +318,11 @@ func (r *running) eachIndex(f func(int)) {
 	}
 }
 
-// owner returns the shard that owns a flow's slot.
-func (r *running) owner(id FlowID) int { return int(r.table[id.Slot()]) }
-
-// reply hands a shard the result of offloaded work.
-func (r *running) reply(sh *shard.Shard, req shard.Request) { sh.Requests.Put(req, r.over) }
+// reply hands the owner of a slot the result of offloaded work.
+func (r *running) reply(at wire.Slot, req shard.Request) {
+	r.owners.settle()
+	r.shards[r.owners.of(at)].Requests.Put(req, r.over)
+}
 
 // onMark hands a shard's output over.
 func (r *running) onMark(i int, _ shard.Mark) {
@@ -333,11 +341,13 @@ func (r *running) raw(wanted bool) {
 // outlets returns the ways into the shards.
 func (r *running) outlets() []rx.Outlet {
 	all := make([]rx.Outlet, len(r.shards))
-	for i, sh := range r.shards {
-		all[i] = outlet{sh, r.ended[i]}
+	for i := range r.shards {
+		all[i] = r.outlet(i)
 	}
 	return all
 }
+
+func (r *running) outlet(i int) outlet { return outlet{r.shards[i], r.ended[i]} }
 
 // outlet is a shard's mailbox as a receiver sees it.
 type outlet struct {

@@ -7,6 +7,7 @@ import (
 	"github.com/mbox-stack/mbox/filter"
 	"github.com/mbox-stack/mbox/shard"
 	"github.com/mbox-stack/mbox/uevents"
+	"github.com/mbox-stack/mbox/wire"
 )
 
 // Stack follows the flows of its sources and calls handlers. Make one with New,
@@ -108,7 +109,7 @@ func (s *Stack) Do(flow Flow, f Handler) error {
 		return ErrInHandler
 	}
 	found := false
-	run.on(run.owner(flow.ID), func(sh *shard.Shard) { found = sh.Find(flow, f, Registration{}) })
+	run.onSlot(flow.ID.Slot(), func(sh *shard.Shard) { found = sh.Find(flow, f, Registration{}) })
 	if !found {
 		return ErrFlowGone
 	}
@@ -116,7 +117,8 @@ func (s *Stack) Do(flow Flow, f Handler) error {
 }
 
 // EachFlow runs f with a Context of every flow that lives, on the flows' shards,
-// shard after shard, and waits. The order is arbitrary.
+// shard after shard, and waits. Each flow comes once, also if it moves to another
+// shard meanwhile. The order is arbitrary.
 func (s *Stack) EachFlow(f Handler) error {
 	run := s.current()
 	if run == nil {
@@ -125,7 +127,10 @@ func (s *Stack) EachFlow(f Handler) error {
 	if run.inHandler() {
 		return ErrInHandler
 	}
-	run.each(func(sh *shard.Shard) { sh.Each(f) })
+	run.onSlots(func(i int, left []wire.Slot) (others []wire.Slot) {
+		run.on(i, func(sh *shard.Shard) { others = sh.Each(left, f) })
+		return others
+	})
 	return nil
 }
 

@@ -136,3 +136,25 @@ func BenchmarkHandOver(b *testing.B) {
 	m.Put(nil, stop)
 	<-done
 }
+
+// What is reserved is for those that must get through: others are turned away
+// before.
+func TestReservedPlacesAreForPut(t *testing.T) {
+	b := actors.NewReserved[int](2, 1)
+	for i := range 3 {
+		if got, want := b.Offer(i), i < 2; got != want {
+			t.Errorf("Offer(%d) = %v", i, got)
+		}
+	}
+	stop := make(chan struct{})
+	if !b.Put(3, stop) {
+		t.Error("Put found no room in what is reserved")
+	}
+	close(stop)
+	if b.Put(4, stop) {
+		t.Error("Put found room in a mailbox that is full to the last place")
+	}
+	if b.Depth() != 2 || b.Cap() != 2 || b.Refused() != 1 {
+		t.Errorf("depth %d of %d, refused %d; want 2 of 2, 1", b.Depth(), b.Cap(), b.Refused())
+	}
+}

@@ -9,12 +9,19 @@ import "sync/atomic"
 // Invariant I8: 0 =< Depth =< Cap.
 type Mailbox[M any] struct {
 	queue   chan M
+	room    int // what Offer may fill
 	refused atomic.Uint64
 }
 
 // NewMailbox returns a mailbox that holds up to capacity messages.
-func NewMailbox[M any](capacity int) *Mailbox[M] {
-	return &Mailbox[M]{queue: make(chan M, capacity)}
+func NewMailbox[M any](capacity int) *Mailbox[M] { return NewReserved[M](capacity, 0) }
+
+// NewReserved returns a mailbox that holds up to capacity messages from Offer,
+// and reserved more from Put: so that a few messages that must get through need
+// not wait where the many are turned away. Offers that are made at once may take
+// one place of it each, but for the first.
+func NewReserved[M any](capacity, reserved int) *Mailbox[M] {
+	return &Mailbox[M]{queue: make(chan M, capacity+reserved), room: capacity}
 }
 
 // Put adds m, waiting for room if need be. It gives up when stop is closed, and
@@ -36,6 +43,10 @@ func (b *Mailbox[M]) Put(m M, stop <-chan struct{}) bool {
 // Offer adds m if there is room, and reports whether there was. What it refuses
 // is counted.
 func (b *Mailbox[M]) Offer(m M) bool {
+	if len(b.queue) >= b.room {
+		b.refused.Add(1)
+		return false
+	}
 	select {
 	case b.queue <- m:
 		return true
@@ -48,11 +59,11 @@ func (b *Mailbox[M]) Offer(m M) bool {
 // Receive returns the channel that the actor takes its messages from.
 func (b *Mailbox[M]) Receive() <-chan M { return b.queue }
 
-// Depth returns how many messages wait.
-func (b *Mailbox[M]) Depth() int { return len(b.queue) }
+// Depth returns how many messages wait; of those that fill what is reserved, none.
+func (b *Mailbox[M]) Depth() int { return min(len(b.queue), b.room) }
 
 // Cap returns how many messages may wait.
-func (b *Mailbox[M]) Cap() int { return cap(b.queue) }
+func (b *Mailbox[M]) Cap() int { return b.room }
 
 // Refused returns how many messages Offer has turned away.
 func (b *Mailbox[M]) Refused() uint64 { return b.refused.Load() }

@@ -66,10 +66,11 @@ var ErrOptions = errors.New("rx: bad options")
 type Receiver struct {
 	parser wire.Parser
 	clock  clock
-	number uint64  // of the frame at hand, 1-based
-	guess  *outbox // of the shard that the frame before went to
-	boxes  []outbox
-	table  *Table
+	number uint64   // of the frame at hand, 1-based
+	guess  *outbox  // of the shard that the frame before went to
+	boxes  []outbox // of the shards; with more than one, the lane behind them
+	shards int
+	table  *Table // its own; an entry is a box
 	seed   uint64
 	pool   *buffers.BatchPool
 	block  *buffers.Block // that the chunk at hand lies in
@@ -79,6 +80,8 @@ type Receiver struct {
 	warmed uint64         // sum of what warm touched
 	limit  uint64
 	wait   bool // the source can wait for the shards
+	live   bool // it could not, to begin with
+	still  still
 	raw    atomic.Bool
 
 	octets     uint64 // captured, of all frames so far
@@ -107,8 +110,9 @@ func NewReceiver(src Source, outlets []Outlet, o Options) (*Receiver, error) {
 	if err := o.validate(n); err != nil {
 		return nil, err
 	}
-	if o.Table == nil {
-		o.Table = Spread(n)
+	table := Spread(n)
+	if o.Table != nil {
+		*table = *o.Table
 	}
 	if o.Passed == nil {
 		o.Passed = new(atomic.Uint64)
@@ -116,14 +120,16 @@ func NewReceiver(src Source, outlets []Outlet, o Options) (*Receiver, error) {
 	live, _ := src.(Live)
 	r := &Receiver{
 		parser: o.Parser,
-		boxes:  make([]outbox, n),
-		table:  o.Table,
+		boxes:  make([]outbox, n+min(1, n-1)),
+		shards: n,
+		table:  table,
 		seed:   o.Seed,
 		pool:   buffers.NewBatchPool(o.BatchFrames, n*batchesIdle),
 		filter: o.Filter,
 		tap:    o.Tap,
 		limit:  o.Limit,
 		passed: o.Passed,
+		live:   live != nil && live.Live(),
 		wait:   live == nil || !live.Live(),
 		frags:  frag.New(o.Fragments),
 		counts: Counters{Shards: make([]ShardTotals, n)},
@@ -134,7 +140,9 @@ func NewReceiver(src Source, outlets []Outlet, o Options) (*Receiver, error) {
 		stepOctets: stepOctets,
 	}
 	for i := range r.boxes {
-		r.boxes[i].outlet = outlets[i]
+		if i < n {
+			r.boxes[i].outlet, r.boxes[i].shard = outlets[i], i
+		}
 		r.boxes[i].leases.of(src)
 	}
 	r.guess = &r.boxes[0]
@@ -182,10 +190,12 @@ func (r *Receiver) Run(ctx context.Context) error {
 	var err error
 	for err == nil && !r.sated() && ctx.Err() == nil {
 		err = r.src.Next(&c)
-		r.take(&c)
+		r.moveOn(func() { r.take(&c) })
 	}
-	r.wait = true // nothing can be lost any more by waiting
-	r.mark(false)
+	r.moveOn(func() {
+		r.wait = true // nothing can be lost any more by waiting
+		r.mark(false)
+	})
 	if err == io.EOF || errors.Is(err, ErrClosed) && ctx.Err() != nil {
 		err = nil
 	}
@@ -381,11 +391,9 @@ func (r *Receiver) complete(raw *Frame, datagram []byte, v frag.Verdict) {
 
 // mark sends what there is to every shard, and a mark behind it.
 func (r *Receiver) mark(step bool) {
-	for i := range r.boxes {
-		r.boxes[i].flush(&r.counts.Shards[i], r.wait)
-	}
+	r.flushAll()
 	m := Mark{Number: r.number, Clock: r.clock.now, Step: step}
-	for i := range r.boxes {
+	for i := range r.shards {
 		r.boxes[i].mark(m, &r.counts.Shards[i], r.wait)
 	}
 	r.marked = r.number
@@ -420,6 +428,9 @@ func (r *Receiver) commit(f *buffers.Frame, shard uint16, raw *Frame, data []byt
 	added := o.batch.Next()
 	assert.That(added == f, "a frame is committed where it was made")
 	if o.batch.Full() {
-		o.flush(&r.counts.Shards[shard], r.wait)
+		r.flush(o)
 	}
 }
+
+// flush hands a box's open batch over, or drops what is in it.
+func (r *Receiver) flush(o *outbox) { o.flush(&r.counts.Shards[o.shard], r.wait) }

@@ -53,6 +53,7 @@ type Outlet interface {
 // outbox is what is on its way to one shard.
 type outbox struct {
 	outlet  Outlet
+	shard   int            // that it leads to
 	batch   *buffers.Batch // the open batch; nil until there is a frame
 	pending Delivery       // what the open batch holds
 	owed    bool           // a mark with Step found no room
@@ -96,7 +97,7 @@ func (o *outbox) frame(r *Receiver) *buffers.Frame {
 func (o *outbox) open(r *Receiver) {
 	o.batch = r.pool.Get()
 	if r.block != nil {
-		o.lend(r.block, len(r.boxes))
+		o.lend(r.block, r.shards)
 	}
 }
 

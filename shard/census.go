@@ -48,21 +48,28 @@ func (c *Census) Add(o *Census) {
 // flows some four thousand, which hold a shard up for less than a millisecond.
 const censusSlots = 8
 
-// Count adds the flows of a few slots, from the one given on, to c, and returns
-// the slot to go on with, or 0 when all have been counted. It must run as a
-// Request: whoever counts a whole table asks again and again, so that traffic
-// goes on in between.
+// Count adds the flows of slots to c: of a few, the first of those given that the
+// shard has. It returns the slots that another shard has and came before the last
+// one counted, and those behind it. It must run as a Request: whoever counts a
+// whole table asks again and again, so that traffic goes on in between.
 //
 // Nothing is counted while packets are handled: states change with every other
 // segment of a short connection, and nobody may be looking.
-func (s *Shard) Count(from wire.Slot, c *Census) (next wire.Slot) {
-	end := min(int(from)+censusSlots, len(s.slots))
-	for i := int(from); i < end; i++ {
-		for _, fl := range s.flowsOf(wire.Slot(i)) {
+func (s *Shard) Count(slots []wire.Slot, c *Census) (others, left []wire.Slot) {
+	counted := 0
+	for i, at := range slots {
+		if !s.Owns(at) {
+			others = append(others, at)
+			continue
+		}
+		for _, fl := range s.flowsOf(at) {
 			c.count(fl)
 		}
+		if counted++; counted == censusSlots {
+			return others, slots[i+1:]
+		}
 	}
-	return wire.Slot(end % len(s.slots))
+	return others, nil
 }
 
 func (c *Census) count(fl *flow) {

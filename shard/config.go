@@ -91,9 +91,15 @@ type Config struct {
 	Memory       Memory
 	Log          *slog.Logger // of panics in handlers; nil: nowhere
 	Pool         Pool         // for Offload; nil: Offload is ErrBusy
-	// Reply hands a request to a shard from the pool, waiting for room as long as
-	// the stack runs.
-	Reply func(*Shard, Request)
+	// Reply hands a request to the owner of a slot from the pool, waiting for room
+	// as long as the stack runs.
+	Reply func(wire.Slot, Request)
+	// Owns says which slots the shard has to begin with; nil: all.
+	Owns func(wire.Slot) bool
+	// Senders is how many receivers there are: each may have to find room for a
+	// word about a move in a mailbox that is full.
+	Senders int
+	Loads   bool // which slots make work is asked: see Load
 	// OnMark is called at each mark, after everything before it has been raised.
 	OnMark func(shard int, m Mark)
 }
@@ -114,11 +120,13 @@ type Mark struct {
 	Last   bool   // the source has ended
 }
 
-// Message is one message of traffic: a batch, or a mark. The receiver owns the
-// batch.
+// Message is one message of traffic: a batch, or a mark, or a word about a move.
+// The receiver owns the batch.
 type Message struct {
 	Batch *buffers.Batch
-	Mark  Mark // valid iff Batch is nil
+	Mark  Mark  // valid iff Batch and Move are nil
+	Move  *Move // nil: none is concerned
+	order order // valid iff Move is not nil
 }
 
 // flowsPerSlotDefault lets a stack without limits follow a million flows.

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"github.com/mbox-stack/mbox/buffers"
 	"github.com/mbox-stack/mbox/internal/assert"
 	"github.com/mbox-stack/mbox/wire"
 )
@@ -23,12 +24,21 @@ func (s *Shard) checkInvariants(last bool) {
 		ended += n
 	}
 	assert.That(c.flows == s.stats.Live && c.marks == s.stats.Marked, "I7: flows in lists are those counted as live")
-	assert.That(s.stats.Flows == ended+c.flows-c.marks, "I7: flows begun have ended or live")
+	came := s.stats.FlowsIn - s.stats.MarksIn
+	went := s.stats.FlowsOut - s.stats.MarksOut
+	assert.That(s.stats.Flows+came == ended+c.flows-c.marks+went, "I7: flows begun have ended, live, or went elsewhere")
 	assert.That(s.flows.Len() == int(c.flows), "I7: flows in the slab are those in lists")
 	assert.That(s.pairs.Len() == c.pairs && s.mores.Len() == c.mores, "streams and what few flows have belong to flows")
 	assert.That(len(s.bags.all)-len(s.bags.idle) == c.bags+min(1, len(s.bags.all)), "values belong to flows")
 	assert.That(s.wheel.armed == c.timers, "timers belong to flows and handlers")
 	assert.That(!last || c.flows == 0, "nothing outlives the last mark")
+}
+
+// checkOwner verifies that frames come to the shard that has their slot.
+func (s *Shard) checkOwner(b *buffers.Batch) {
+	for i := range b.Frames {
+		assert.That(s.Owns(wire.SlotOf(b.Frames[i].Hash)), "a frame comes to the owner of its slot")
+	}
 }
 
 // census is what a walk has counted.
@@ -51,6 +61,7 @@ func (c *census) slot(s *Shard, at wire.Slot) {
 		assert.That(c.ranked(s, sl.ranks) == flows, "I7: flows in the index are those in lists, if there are any")
 	}
 	assert.That(flows > 0 || s.arena.Used(at) == 0, "stream memory belongs to flows")
+	assert.That(flows == 0 || s.Owns(at), "what a shard has is its own")
 }
 
 // ranked counts the flows in a slot's lists.

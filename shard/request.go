@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 
 	"github.com/mbox-stack/mbox/uevents"
+	"github.com/mbox-stack/mbox/wire"
 )
 
 // Find calls f with a Context of the flow, if it still lives, and reports
@@ -22,10 +23,17 @@ func (s *Shard) Find(flow uevents.Flow, f uevents.Handler, reg uevents.Registrat
 	return true
 }
 
-// Each calls f with a Context of every flow, in no particular order. It must run
-// as a Request.
-func (s *Shard) Each(f uevents.Handler) {
-	s.walk(func(h handle, fl *flow) { s.visit(h, fl, f, uevents.Registration{}) })
+// Each calls f with a Context of every flow in those of some slots that the shard
+// has, in no particular order, and returns the others. It must run as a Request.
+func (s *Shard) Each(slots []wire.Slot, f uevents.Handler) (others []wire.Slot) {
+	for _, at := range slots {
+		if !s.Owns(at) {
+			others = append(others, at)
+			continue
+		}
+		s.walkSlots(int(at), int(at)+1, func(h handle, fl *flow) { s.visit(h, fl, f, uevents.Registration{}) })
+	}
+	return others
 }
 
 // visit calls f between two batches, as a handler of reg.
@@ -55,7 +63,7 @@ func (s *Shard) offload(reg uevents.Registration, work func() any, then func(*ue
 	flow := (*engine)(s).Flow()
 	err := s.cfg.Pool.Submit(func() {
 		result, failed := try(work)
-		s.cfg.Reply(s, func(s *Shard) {
+		s.reply(flow.ID.Slot(), func(s *Shard) {
 			switch {
 			case failed != nil:
 				s.stats.Panics++
@@ -70,6 +78,19 @@ func (s *Shard) offload(reg uevents.Registration, work func() any, then func(*ue
 		return fmt.Errorf("%w: %w", uevents.ErrBusy, err)
 	}
 	return nil
+}
+
+// reply hands the owner of a slot a request. Where the slot has moved when its
+// turn comes it goes after it: the results of one pool, and what was waiting in
+// one mailbox, so there are few of them at a time.
+func (s *Shard) reply(at wire.Slot, then Request) {
+	s.cfg.Reply(at, func(s *Shard) {
+		if s.Owns(at) {
+			then(s)
+			return
+		}
+		go s.reply(at, then)
+	})
 }
 
 // failure is a panic of work that was offloaded.

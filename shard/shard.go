@@ -1,11 +1,11 @@
 package shard
 
 import (
-	"math/bits"
 	"sync/atomic"
 
 	"github.com/mbox-stack/mbox/actors"
 	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/internal/assert"
 	"github.com/mbox-stack/mbox/uevents"
 	"github.com/mbox-stack/mbox/wire"
 )
@@ -62,6 +62,9 @@ type Shard struct {
 	ambient handle          // timers of the shard itself, latest first
 	armed   uint64          // timers of the shard ever armed
 
+	moves moving
+	load  *load // nil: nobody asks which slots make work
+
 	published atomic.Pointer[Stats]
 }
 
@@ -94,7 +97,7 @@ func New(cfg Config, snap *uevents.Snapshot) (*Shard, error) {
 		room = trafficLiveMax
 	}
 	s := &Shard{
-		Traffic:  actors.NewMailbox[Message](room),
+		Traffic:  actors.NewReserved[Message](room, ordersRoom(cfg.Senders)),
 		Requests: actors.NewMailbox[Request](requestsMax),
 		cfg:      cfg,
 		flows:    buffers.NewSlab[flow](int(ofAlarm) - 1),
@@ -108,6 +111,10 @@ func New(cfg Config, snap *uevents.Snapshot) (*Shard, error) {
 	}
 	s.wheel = newWheel(s.flows, s.alarms, &s.cfg.Timeouts)
 	s.disp = uevents.NewDispatcher((*engine)(s))
+	s.moves.elsewhereThan(cfg.Owns)
+	if cfg.Loads {
+		s.load = new(load)
+	}
 	places := make([]entry, wire.SlotCount*indexSmallest) // at once: a slot's first flow allocates nothing
 	for i := range s.slots {
 		s.slots[i].index.places = places[i*indexSmallest : (i+1)*indexSmallest : (i+1)*indexSmallest]
@@ -120,11 +127,19 @@ func New(cfg Config, snap *uevents.Snapshot) (*Shard, error) {
 // Flows that are left end with EndShutdown; see Config.OnMark for the mark that
 // follows.
 func (s *Shard) Run(stop <-chan struct{}) {
-	actors.Serve(stop, s.Traffic, s.Requests, s.message, func(r Request) bool { r(s); return true })
+	message := s.message
+	if s.load != nil {
+		message = s.watched
+	}
+	actors.Serve(stop, s.Traffic, s.Requests, message, func(r Request) bool { r(s); return true })
 }
 
 // message handles one message of traffic, and reports whether more may follow.
 func (s *Shard) message(m Message) bool {
+	if m.Move != nil {
+		s.moved(m)
+		return true
+	}
 	if m.Batch != nil {
 		s.run(m.Batch)
 		return true
@@ -163,6 +178,12 @@ func (s *Shard) run(b *buffers.Batch) {
 	s.align(b)
 	s.batch, s.at = b, 0
 	s.stats.Batches++
+	if s.load != nil {
+		s.load.sample(b)
+	}
+	if assert.Enabled {
+		s.checkOwner(b)
+	}
 	s.protect(s.frames)
 	s.batch = nil
 	b.Release()
@@ -242,13 +263,7 @@ func (s *Shard) warmUp(frames []buffers.Frame) {
 // them get those in their scope.
 func (s *Shard) Update(snap *uevents.Snapshot) {
 	joining := s.plans.Update(snap)
-	s.walk(func(h handle, fl *flow) {
-		key := s.keyOf(fl)
-		for m := joining & snap.FlowMask(&key, fl.role.client()); m != 0; m &= m - 1 {
-			fl.plan = s.plans.With(fl.plan, uevents.Change{Kind: uevents.ChangeJoin, Socket: uint8(bits.TrailingZeros64(uint64(m)))})
-		}
-		s.adjust(h, fl)
-	})
+	s.walk(func(h handle, fl *flow) { s.renew(h, fl, joining) })
 }
 
 // walk calls f with every flow that is not merely a mark. f may release it.

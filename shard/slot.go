@@ -53,8 +53,7 @@ func (s *Shard) crowd(sl *slot, at wire.Slot) {
 	if sl.ranks != nil || sl.live*8 < s.cfg.FlowsPerSlot*rankAt {
 		return
 	}
-	sl.ranks = new(ranks)
-	s.ranked++
+	s.rank(sl)
 	var all []handle
 	for h := range s.flowsOf(at) {
 		all = append(all, h)
@@ -70,10 +69,21 @@ func (s *Shard) crowd(sl *slot, at wire.Slot) {
 func (s *Shard) thin(sl *slot) {
 	sl.live--
 	if sl.ranks != nil && sl.live*8 < s.cfg.FlowsPerSlot*unrankAt {
-		sl.ranks = nil
-		if s.ranked--; s.ranked == 0 {
-			s.ranks.Clear()
-		}
+		s.unrank(sl)
+	}
+}
+
+// rank gives a slot lists.
+func (s *Shard) rank(sl *slot) {
+	sl.ranks = new(ranks)
+	s.ranked++
+}
+
+// unrank takes them away.
+func (s *Shard) unrank(sl *slot) {
+	sl.ranks = nil
+	if s.ranked--; s.ranked == 0 {
+		s.ranks.Clear()
 	}
 }
 

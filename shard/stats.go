@@ -17,13 +17,14 @@ const (
 	FateNoRoom                  // no record could be had
 	FateICMPUnknown             // an ICMP error that quotes no flow we know
 	FateRawOnly                 // nothing to track: raw sockets may have seen it
+	FateMoving                  // its slot was on its way from shard to shard, and too much of it held back
 	FateCount
 )
 
 // String returns the fate as counters name it.
 func (f Fate) String() string {
 	return [...]string{"tracked", "unscoped", "released", "dropped-by-verdict", "bad-checksum",
-		"no-pickup", "no-room", "icmp-of-no-flow", "raw-only", "?"}[min(f, FateCount)]
+		"no-pickup", "no-room", "icmp-of-no-flow", "raw-only", "slot-moving", "?"}[min(f, FateCount)]
 }
 
 // Stats counts what a shard did since it began. The zero value is the start.
@@ -49,6 +50,13 @@ type Stats struct {
 	Pressed  uint64            // steps at which stream memory was short
 	Memory   uint64            // octets of records and streams
 	Streams  uint64            // of Memory, what octets that wait or are kept lie in
+	Held     uint64            // frames held back while their slot was on its way here
+	SlotsIn  uint64            // slots that came from other shards
+	SlotsOut uint64            // and that went to them
+	FlowsIn  uint64            // flows of those slots
+	FlowsOut uint64            //
+	MarksIn  uint64            // of those flows, marks of released ones
+	MarksOut uint64            //
 	Clock    uint64            // of the source at the latest mark, ns since 1970; Add leaves it alone
 
 	// Evicted counts the records that made room for another flow.
@@ -98,7 +106,8 @@ func (s *Stats) Add(o *Stats) {
 		{&s.Raised, o.Raised}, {&s.Orphans, o.Orphans}, {&s.Flows, o.Flows}, {&s.Live, o.Live},
 		{&s.Marked, o.Marked}, {&s.Timers, o.Timers}, {&s.Gaps, o.Gaps}, {&s.GapBytes, o.GapBytes},
 		{&s.Refused, o.Refused}, {&s.Panics, o.Panics}, {&s.Lost, o.Lost}, {&s.Busy, o.Busy}, {&s.Pressed, o.Pressed}, {&s.Memory, o.Memory},
-		{&s.Streams, o.Streams},
+		{&s.Streams, o.Streams}, {&s.Held, o.Held}, {&s.SlotsIn, o.SlotsIn}, {&s.SlotsOut, o.SlotsOut},
+		{&s.FlowsIn, o.FlowsIn}, {&s.FlowsOut, o.FlowsOut}, {&s.MarksIn, o.MarksIn}, {&s.MarksOut, o.MarksOut},
 	} {
 		*f.to += f.from
 	}

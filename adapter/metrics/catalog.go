@@ -31,6 +31,9 @@ const (
 	panics
 	offloadBusy
 	offloadLost
+	slotsCame
+	slotsWent
+	held
 	boxDepth
 	boxCapacity
 	lag
@@ -93,6 +96,9 @@ var catalog = [metricCount]struct {
 	panics:         {counter, "handler_panics_total", "Panics of handlers and filters.", []string{"shard"}},
 	offloadBusy:    {counter, "offload_busy_total", "Calls of Offload that found the pool full.", []string{"shard"}},
 	offloadLost:    {counter, "offload_lost_total", "Results of Offload whose flow was gone.", []string{"shard"}},
+	slotsCame:      {counter, "slots_received_total", "Slots that came from other shards.", []string{"shard"}},
+	slotsWent:      {counter, "slots_given_total", "Slots that went to other shards.", []string{"shard"}},
+	held:           {counter, "held_frames_total", "Frames held back while their slot was on its way to the shard.", []string{"shard"}},
 	boxDepth:       {gauge, "mailbox_depth", "Messages that wait in a shard's mailbox.", []string{"shard", "mailbox"}},
 	boxCapacity:    {gauge, "mailbox_capacity", "Messages that may wait there.", []string{"shard", "mailbox"}},
 	lag:            {gauge, "shard_lag_seconds", "By how much source time a shard trails the source that is furthest ahead, as of its latest publication.", []string{"shard"}},

@@ -182,7 +182,7 @@ func (s scrape) shard(i int, st *mbox.Stats) {
 	}{
 		{flowsBegun, c.Flows}, {flowsLive, c.Live - c.Marked}, {pressed, c.Pressed}, {refused, c.Refused}, {gaps, c.Gaps},
 		{gapBytes, c.GapBytes}, {anomalies, c.Raised}, {orphans, c.Orphans}, {timers, c.Timers}, {panics, c.Panics},
-		{offloadBusy, c.Busy}, {offloadLost, c.Lost},
+		{offloadBusy, c.Busy}, {offloadLost, c.Lost}, {slotsCame, c.SlotsIn}, {slotsWent, c.SlotsOut}, {held, c.Held},
 	} {
 		s.count(one.m, one.n, name)
 	}
@@ -230,7 +230,7 @@ func (s scrape) ledgers(st *mbox.Stats, ringDrops uint64) {
 		}
 	}
 	sum := st.Total()
-	drops := map[string]uint64{"ring": ringDrops, "flow-table": sum.Fates[shard.FateNoRoom]}
+	drops := map[string]uint64{"ring": ringDrops, "flow-table": sum.Fates[shard.FateNoRoom], "moving": sum.Fates[shard.FateMoving]}
 	for i := range st.Sources {
 		c := &st.Sources[i]
 		d := c.Dropped()

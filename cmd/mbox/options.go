@@ -36,6 +36,7 @@ type options struct {
 	idle      silence
 	keys      []string
 	policy    choice
+	rebalance choice
 	strict    bool
 	pickup    bool
 
@@ -54,6 +55,7 @@ func newOptions() *options {
 	return &options{
 		checksums: choice{kind: "MODE", value: "label", of: []string{"label", "auto", "verify", "off"}},
 		policy:    choice{kind: "NAME", value: "first", of: policyNames()},
+		rebalance: choice{kind: "WHEN", value: "live", of: []string{"live", "always", "never"}},
 		profile:   choice{kind: "KIND", of: profileNames()},
 		pickup:    true,
 	}
@@ -79,6 +81,7 @@ func (o *options) source(fs *pflag.FlagSet) {
 // stack adds the flags that say how flows are followed.
 func (o *options) stack(fs *pflag.FlagSet) {
 	fs.IntVar(&o.shards, "shards", 0, "follow flows on `N` shards (default one less than CPUs); results do not depend on it")
+	fs.Var(&o.rebalance, "rebalance", "move flows from shards that have too much to do to others: on live interfaces, always, never; results do not depend on it")
 	fs.IntVar(&o.batch, "batch", 0, "hand frames over `N` at a time (default 128); results do not depend on it")
 	fs.Uint64Var(&o.seed, "seed", 0, "seed `N` of the hash that flows are dealt out by")
 	fs.Var(&o.memory, "memory", "what flows, streams and fragments may take, such as 256MiB (default 2GiB)")
@@ -108,6 +111,7 @@ func (o *options) config(args []string) (mbox.Config, error) {
 		Strict: o.strict, NoPickup: !o.pickup, Count: o.count, Timeouts: o.timeouts(),
 	}
 	c.Checksums = map[string]mbox.Checksums{"verify": mbox.ChecksumsVerify, "off": mbox.ChecksumsOff}[o.checksums.value]
+	c.Rebalance = map[string]mbox.Rebalance{"always": mbox.RebalanceAlways, "never": mbox.RebalanceNever}[o.rebalance.value]
 	for _, k := range o.keys {
 		switch k {
 		case "vlan":

@@ -283,7 +283,9 @@ func printStats(w io.Writer, st mbox.Stats) {
 		mbox.Disposition{Name: "octets refused by budgets", Count: t.Refused},
 		mbox.Disposition{Name: "steps short of memory", Count: t.Pressed},
 		mbox.Disposition{Name: "anomalies", Count: t.Raised}, mbox.Disposition{Name: "orphans", Count: t.Orphans},
-		mbox.Disposition{Name: "panics of handlers", Count: t.Panics}))
+		mbox.Disposition{Name: "panics of handlers", Count: t.Panics},
+		mbox.Disposition{Name: "slots moved", Count: t.SlotsIn}, mbox.Disposition{Name: "flows moved", Count: t.FlowsIn},
+		mbox.Disposition{Name: "frames held back for it", Count: t.Held}))
 	verdict := "both ledgers balance"
 	if !st.Balanced() {
 		verdict = "THE LEDGERS DO NOT BALANCE"

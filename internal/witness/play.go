@@ -21,6 +21,11 @@ func Play(cfg mbox.Config, src rx.Source, seed uint64, w io.Writer) (mbox.Stats,
 	if err != nil {
 		return mbox.Stats{}, err
 	}
+	return PlayOn(s, src, seed, w)
+}
+
+// PlayOn is Play on a stack that the caller has made.
+func PlayOn(s *mbox.Stack, src rx.Source, seed uint64, w io.Writer) (mbox.Stats, error) {
 	audit, err := Audit(s)
 	if err == nil {
 		err = Watch(s, w, seed)
