@@ -71,7 +71,9 @@ func (s *Shard) unpackFlow(from *flowCargo, plans []uevents.PlanID) handle {
 	h, fl := s.flows.New()
 	assert.That(h != 0, "there are more handles than slots have room for")
 	*fl = from.record
-	fl.pair, fl.more = 0, 0
+	if fl.more = 0; fl.paired() { // straight streams go with the record
+		fl.pair = 0
+	}
 	s.stats.FlowsIn++
 	s.stats.Live++
 	if fl.flags&flowReleased != 0 {

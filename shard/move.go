@@ -243,7 +243,7 @@ func (s *Shard) packFlow(h handle, fl *flow, to *flowCargo, c *Cargo, shared map
 	} else {
 		to.plan = s.packPlan(fl.plan, c, shared)
 	}
-	if fl.pair|fl.more != 0 {
+	if fl.paired() || fl.more != 0 {
 		to.beside = s.packBeside(fl)
 	}
 	s.wheel.disarm(timer(h))
@@ -268,7 +268,7 @@ func (s *Shard) packPlan(id uevents.PlanID, c *Cargo, shared map[uevents.PlanID]
 // packBeside takes out what a flow has beside its record.
 func (s *Shard) packBeside(fl *flow) *besideCargo {
 	b := &besideCargo{}
-	if b.pair = fl.pair != 0; b.pair {
+	if b.pair = fl.paired(); b.pair {
 		p := s.pairs.At(fl.pair)
 		for side := range p.dir {
 			b.sides[side].side = p.dir[side]
