@@ -32,6 +32,8 @@ type running struct {
 	shards    []*shard.Shard
 	receivers []*rx.Receiver
 	sources   []rx.Source
+	rings     []int    // of the sources that are brought into one order: see shard.Config
+	ringOf    []uint16 // of each source, the number of those, counted from 1; 0: taken as it comes
 	table     *rx.Table
 	writers   []*merge.Writer
 	commons   *shard.Commons
@@ -95,11 +97,12 @@ func (s *Stack) start(ctx context.Context, sources []rx.Source) (*running, error
 		}
 	}
 	snap := s.set.Snapshot()
+	run.together(rx.Together(sources, s.cfg.Shards))
 	if err := run.build(s, snap, seed, live); err != nil {
 		return nil, err
 	}
-	for _, src := range sources {
-		r, err := rx.NewReceiver(src, run.outlets(), s.receiverOptions(run, seed))
+	for i, src := range sources {
+		r, err := rx.NewReceiver(src, run.outlets(i), s.receiverOptions(run, seed))
 		if err != nil {
 			run.pool.Release()
 			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
@@ -131,6 +134,18 @@ func (s *Stack) receiverOptions(run *running, seed uint64) rx.Options {
 	return o
 }
 
+// together numbers the sources whose frames shards bring into one order, by how
+// much of each may wait for that.
+func (r *running) together(wait []int) {
+	r.ringOf = make([]uint16, len(wait))
+	for i, blocks := range wait {
+		if blocks > 0 {
+			r.rings = append(r.rings, blocks)
+			r.ringOf[i] = uint16(len(r.rings))
+		}
+	}
+}
+
 // build makes the shards and what they share.
 func (r *running) build(s *Stack, snap *uevents.Snapshot, seed uint64, live bool) (err error) {
 	n := s.cfg.Shards
@@ -152,7 +167,7 @@ func (r *running) build(s *Stack, snap *uevents.Snapshot, seed uint64, live bool
 			Index: i, Seed: seed, Live: live, FlowsPerSlot: s.cfg.flowsPerSlot(), Rules: tcpfsm.Rules{Strict: s.cfg.Strict},
 			Checksums: s.cfg.Checksums, Timeouts: s.cfg.Timeouts, NoPickup: s.cfg.NoPickup,
 			History: s.cfg.History, Keep: s.cfg.History > 0, Policies: s.cfg.Policies, Policy: s.cfg.Policy,
-			Memory: memory, Log: s.cfg.Log, Pool: r.pool, Reply: r.reply, OnMark: r.onMark,
+			Rings: r.rings, Memory: memory, Log: s.cfg.Log, Pool: r.pool, Reply: r.reply, OnMark: r.onMark,
 		}, snap)
 		if err != nil {
 			r.pool.Release()
@@ -200,8 +215,19 @@ func (r *running) receive(ctx context.Context) {
 		r.group.Go(fmt.Sprintf("receiver %d", i), func(group context.Context) error {
 			defer wait.Done()
 			pprof.Do(group, pprof.Labels("source", sourceName(r.sources[i], i)), func(context.Context) { r.failed[i] = rec.Run(ctx) })
+			r.overWith(i)
 			return nil
 		})
+	}
+}
+
+// overWith tells shards that wait for a source that it has ended.
+func (r *running) overWith(i int) {
+	if r.ringOf[i] == 0 {
+		return
+	}
+	for _, sh := range r.shards {
+		sh.Traffic.Put(shard.Message{Mark: shard.Mark{Over: true}, Ring: r.ringOf[i]}, r.group.Done())
 	}
 }
 
@@ -330,11 +356,11 @@ func (r *running) raw(wanted bool) {
 	}
 }
 
-// outlets returns the ways into the shards.
-func (r *running) outlets() []rx.Outlet {
+// outlets returns the ways of a source into the shards.
+func (r *running) outlets(source int) []rx.Outlet {
 	all := make([]rx.Outlet, len(r.shards))
 	for i, sh := range r.shards {
-		all[i] = outlet{sh, r.ended[i]}
+		all[i] = outlet{sh, r.ended[i], r.ringOf[source]}
 	}
 	return all
 }
@@ -343,16 +369,17 @@ func (r *running) outlets() []rx.Outlet {
 type outlet struct {
 	shard *shard.Shard
 	ended <-chan struct{}
+	ring  uint16 // of shard.Message
 }
 
 // Batch implements rx.Outlet.
 func (o outlet) Batch(b *buffers.Batch, wait bool) bool {
-	return o.send(shard.Message{Batch: b}, wait)
+	return o.send(shard.Message{Batch: b, Ring: o.ring}, wait)
 }
 
 // Mark implements rx.Outlet.
 func (o outlet) Mark(m rx.Mark, wait bool) bool {
-	return o.send(shard.Message{Mark: shard.Mark{Number: m.Number, Clock: m.Clock, Step: m.Step}}, wait)
+	return o.send(shard.Message{Mark: shard.Mark{Number: m.Number, Clock: m.Clock, Step: m.Step}, Ring: o.ring}, wait)
 }
 
 func (o outlet) send(m shard.Message, wait bool) bool {

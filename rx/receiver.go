@@ -139,6 +139,7 @@ func NewReceiver(src Source, outlets []Outlet, o Options) (*Receiver, error) {
 	}
 	r.guess = &r.boxes[0]
 	r.peers.of(src)
+	r.clock.common = r.peers.common
 	return r, nil
 }
 
@@ -372,6 +373,8 @@ func (r *Receiver) complete(raw *Frame, datagram []byte, v frag.Verdict) {
 			r.counts.DatagramsRefused++
 		case r.filter != nil && !r.filter(p, datagram, uint32(len(datagram))):
 			r.counts.DatagramsFiltered++
+		case r.peers.taking != nil:
+			r.deliverApart(f, datagram)
 		default:
 			r.track(f, raw, datagram, buffers.RoleDatagram)
 		}
@@ -384,7 +387,7 @@ func (r *Receiver) mark(step bool) {
 	for i := range r.boxes {
 		r.boxes[i].flush(&r.counts.Shards[i], r.wait)
 	}
-	m := Mark{Number: r.number, Clock: r.clock.now, Step: step}
+	m := Mark{Number: r.number, Clock: r.floor(), Step: step}
 	for i := range r.boxes {
 		r.boxes[i].mark(m, &r.counts.Shards[i], r.wait)
 	}

@@ -49,6 +49,8 @@ type Stats struct {
 	Pressed  uint64            // steps at which stream memory was short
 	Memory   uint64            // octets of records and streams
 	Streams  uint64            // of Memory, what octets that wait or are kept lie in
+	Hurried  uint64            // frames that did not wait for the other rings any longer (Config.Rings)
+	Late     uint64            // frames that came behind younger ones of other rings all the same
 	Clock    uint64            // of the source at the latest mark, ns since 1970; Add leaves it alone
 
 	// Evicted counts the records that made room for another flow.
@@ -98,7 +100,7 @@ func (s *Stats) Add(o *Stats) {
 		{&s.Raised, o.Raised}, {&s.Orphans, o.Orphans}, {&s.Flows, o.Flows}, {&s.Live, o.Live},
 		{&s.Marked, o.Marked}, {&s.Timers, o.Timers}, {&s.Gaps, o.Gaps}, {&s.GapBytes, o.GapBytes},
 		{&s.Refused, o.Refused}, {&s.Panics, o.Panics}, {&s.Lost, o.Lost}, {&s.Busy, o.Busy}, {&s.Pressed, o.Pressed}, {&s.Memory, o.Memory},
-		{&s.Streams, o.Streams},
+		{&s.Streams, o.Streams}, {&s.Hurried, o.Hurried}, {&s.Late, o.Late},
 	} {
 		*f.to += f.from
 	}

@@ -31,6 +31,8 @@ const (
 	panics
 	offloadBusy
 	offloadLost
+	hurried
+	late
 	boxDepth
 	boxCapacity
 	lag
@@ -93,6 +95,8 @@ var catalog = [metricCount]struct {
 	panics:         {counter, "handler_panics_total", "Panics of handlers and filters.", []string{"shard"}},
 	offloadBusy:    {counter, "offload_busy_total", "Calls of Offload that found the pool full.", []string{"shard"}},
 	offloadLost:    {counter, "offload_lost_total", "Results of Offload whose flow was gone.", []string{"shard"}},
+	hurried:        {counter, "ring_order_hurried_total", "Frames that did not wait any longer for rings that were behind.", []string{"shard"}},
+	late:           {counter, "ring_order_late_total", "Frames that came after younger ones of other rings had been taken.", []string{"shard"}},
 	boxDepth:       {gauge, "mailbox_depth", "Messages that wait in a shard's mailbox.", []string{"shard", "mailbox"}},
 	boxCapacity:    {gauge, "mailbox_capacity", "Messages that may wait there.", []string{"shard", "mailbox"}},
 	lag:            {gauge, "shard_lag_seconds", "By how much source time a shard trails the source that is furthest ahead, as of its latest publication.", []string{"shard"}},

@@ -40,7 +40,7 @@ func (o *options) capture(fs *pflag.FlagSet) {
 	l.fanout = choice{kind: "HOW", value: "hash", of: []string{"hash", "qm", "cpu"}}
 	fs.StringArrayVarP(&l.interfaces, "interface", "i", nil, "capture on `IFACE`, any for all of them; repeat it for more; mbox interfaces lists them (Linux)")
 	fs.IntVar(&l.rings, "rings", 1, "share an interface's frames out to `N` rings, each with a receive goroutine of its own")
-	fs.Var(&l.fanout, "fanout", "how they are shared out: by hash of the flow, qm (ring k has the card's queue k) or cpu (ring k has what CPU k handled); hash alone always keeps a flow in order")
+	fs.Var(&l.fanout, "fanout", "how they are shared out: by hash of the flow, qm (ring k has the card's queue k) or cpu (ring k has what CPU k handled); by qm and cpu flows are put in order by timestamps, which takes some ms")
 	fs.Uint16Var(&l.group, "fanout-group", 0, "number `N` of the group that the rings are to the kernel (default one that is free)")
 	fs.BoolVar(&l.noPromisc, "no-promisc", false, "leave out frames that are for other stations")
 	fs.Var(&l.ringSize, "ring-size", "memory of each ring (default 32MiB)")
