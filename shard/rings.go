@@ -283,6 +283,11 @@ func (s *Shard) mergedFrames() {
 
 // warmUpMerged is warmUp for those.
 func (s *Shard) warmUpMerged(frames []*buffers.Frame) {
+	sum := uint64(0)
+	for _, f := range frames {
+		sum += s.indexOf(f.Hash).touch(f.Hash)
+	}
+	s.warmed += sum
 	for i, f := range frames {
 		s.hints[i] = s.indexOf(f.Hash).guess(f.Hash)
 	}

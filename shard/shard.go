@@ -228,6 +228,7 @@ func (s *Shard) warmUp(frames []buffers.Frame) {
 	for i := range frames {
 		sum += s.indexOf(frames[i].Hash).touch(frames[i].Hash)
 	}
+	s.warmed += sum
 	for i := range frames {
 		s.hints[i] = s.indexOf(frames[i].Hash).guess(frames[i].Hash)
 	}
