@@ -31,6 +31,8 @@ type (
 	Flow = uevents.Flow
 	// FlowID is the part of a Flow that is never used twice in a run.
 	FlowID = uevents.FlowID
+	// Place says where a flow is found without a search.
+	Place = uevents.Place
 	// Timer names a timer that a handler armed.
 	Timer = uevents.Timer
 	// Evidence qualifies what the record of a flow says.

@@ -33,6 +33,8 @@ type running struct {
 	receivers []*rx.Receiver
 	sources   []rx.Source
 	owners    *owners
+	rings     []int    // of the sources that are brought into one order: see shard.Config
+	ringOf    []uint16 // of each source, the number of those, counted from 1; 0: taken as it comes
 	writers   []*merge.Writer
 	commons   *shard.Commons
 	pool      *ants.Pool
@@ -76,7 +78,7 @@ func (s *Stack) Run(ctx context.Context, sources ...rx.Source) error {
 }
 
 // start sets everything up and in motion.
-func (s *Stack) start(ctx context.Context, sources []rx.Source) (*running, error) {
+func (s *Stack) start(ctx context.Context, sources []rx.Source) (_ *running, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.started {
@@ -97,12 +99,15 @@ func (s *Stack) start(ctx context.Context, sources []rx.Source) (*running, error
 		}
 	}
 	snap := s.set.Snapshot()
-	run.rebalances = s.cfg.rebalances(live)
+	run.together(rx.Together(sources, s.cfg.Shards))
+	if run.rebalances, err = s.cfg.rebalances(live, len(run.rings) > 0); err != nil {
+		return nil, err
+	}
 	if err := run.build(s, snap, seed, live, len(sources)); err != nil {
 		return nil, err
 	}
-	for _, src := range sources {
-		r, err := rx.NewReceiver(src, run.outlets(), s.receiverOptions(run, seed))
+	for i, src := range sources {
+		r, err := rx.NewReceiver(src, run.outlets(i), s.receiverOptions(run, seed))
 		if err != nil {
 			run.pool.Release()
 			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
@@ -134,6 +139,18 @@ func (s *Stack) receiverOptions(run *running, seed uint64) rx.Options {
 	return o
 }
 
+// together numbers the sources whose frames shards bring into one order, by how
+// much of each may wait for that.
+func (r *running) together(wait []int) {
+	r.ringOf = make([]uint16, len(wait))
+	for i, blocks := range wait {
+		if blocks > 0 {
+			r.rings = append(r.rings, blocks)
+			r.ringOf[i] = uint16(len(r.rings))
+		}
+	}
+}
+
 // build makes the shards and what they share.
 func (r *running) build(s *Stack, snap *uevents.Snapshot, seed uint64, live bool, senders int) (err error) {
 	n := s.cfg.Shards
@@ -155,7 +172,7 @@ func (r *running) build(s *Stack, snap *uevents.Snapshot, seed uint64, live bool
 			Index: i, Seed: seed, Live: live, FlowsPerSlot: s.cfg.flowsPerSlot(), Rules: tcpfsm.Rules{Strict: s.cfg.Strict},
 			Checksums: s.cfg.Checksums, Timeouts: s.cfg.Timeouts, NoPickup: s.cfg.NoPickup,
 			History: s.cfg.History, Keep: s.cfg.History > 0, Policies: s.cfg.Policies, Policy: s.cfg.Policy,
-			Memory: memory, Log: s.cfg.Log, Pool: r.pool, Reply: r.reply, OnMark: r.onMark,
+			Rings: r.rings, Memory: memory, Log: s.cfg.Log, Pool: r.pool, Reply: r.reply, OnMark: r.onMark,
 			Owns: func(at wire.Slot) bool { return r.owners.of(at) == i }, Senders: senders, Loads: r.rebalances,
 		}, snap)
 		if err != nil {
@@ -207,8 +224,19 @@ func (r *running) receive(ctx context.Context) {
 		r.group.Go(fmt.Sprintf("receiver %d", i), func(group context.Context) error {
 			defer wait.Done()
 			pprof.Do(group, pprof.Labels("source", sourceName(r.sources[i], i)), func(context.Context) { r.failed[i] = rec.Run(ctx) })
+			r.overWith(i)
 			return nil
 		})
+	}
+}
+
+// overWith tells shards that wait for a source that it has ended.
+func (r *running) overWith(i int) {
+	if r.ringOf[i] == 0 {
+		return
+	}
+	for _, sh := range r.shards {
+		sh.Traffic.Put(shard.Message{Mark: shard.Mark{Over: true}, Ring: r.ringOf[i]}, r.group.Done())
 	}
 }
 
@@ -338,31 +366,34 @@ func (r *running) raw(wanted bool) {
 	}
 }
 
-// outlets returns the ways into the shards.
-func (r *running) outlets() []rx.Outlet {
+// outlets returns the ways of a source into the shards.
+func (r *running) outlets(source int) []rx.Outlet {
 	all := make([]rx.Outlet, len(r.shards))
 	for i := range r.shards {
-		all[i] = r.outlet(i)
+		o := r.outlet(i)
+		o.ring = r.ringOf[source]
+		all[i] = o
 	}
 	return all
 }
 
-func (r *running) outlet(i int) outlet { return outlet{r.shards[i], r.ended[i]} }
+func (r *running) outlet(i int) outlet { return outlet{shard: r.shards[i], ended: r.ended[i]} }
 
 // outlet is a shard's mailbox as a receiver sees it.
 type outlet struct {
 	shard *shard.Shard
 	ended <-chan struct{}
+	ring  uint16 // of shard.Message
 }
 
 // Batch implements rx.Outlet.
 func (o outlet) Batch(b *buffers.Batch, wait bool) bool {
-	return o.send(shard.Message{Batch: b}, wait)
+	return o.send(shard.Message{Batch: b, Ring: o.ring}, wait)
 }
 
 // Mark implements rx.Outlet.
 func (o outlet) Mark(m rx.Mark, wait bool) bool {
-	return o.send(shard.Message{Mark: shard.Mark{Number: m.Number, Clock: m.Clock, Step: m.Step}}, wait)
+	return o.send(shard.Message{Mark: shard.Mark{Number: m.Number, Clock: m.Clock, Step: m.Step}, Ring: o.ring}, wait)
 }
 
 func (o outlet) send(m shard.Message, wait bool) bool {

@@ -70,6 +70,9 @@ type Batch struct {
 	Frames []Frame
 	block  *Block
 	pool   *BatchPool
+	// Apart says that the frames are not in one order with those of other batches
+	// of their source.
+	Apart bool
 }
 
 // BatchPool keeps released batches for reuse. The zero value is not usable. All
@@ -126,7 +129,7 @@ func (b *Batch) Release() {
 		b.block.Release()
 		b.block = nil
 	}
-	b.Frames = b.Frames[:0]
+	b.Frames, b.Apart = b.Frames[:0], false
 	select {
 	case b.pool.free <- b:
 	default:

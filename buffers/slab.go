@@ -72,6 +72,13 @@ func (s *Slab[T]) At(h uint32) *T {
 	return &s.chunks[h>>slabShift].records[h&slabMask]
 }
 
+// Has reports whether h, which New returned once, has not been freed since, or has
+// been given out again.
+func (s *Slab[T]) Has(h uint32) bool {
+	at := h >> slabShift
+	return int(at) < len(s.chunks) && s.chunks[at] != nil && s.chunks[at].next[h&slabMask] == inUse
+}
+
 // New returns the handle of a record and the record itself, zeroed. It returns
 // 0 and nil when the slab's limit is reached.
 func (s *Slab[T]) New() (uint32, *T) {

@@ -71,6 +71,21 @@ func TestSlabAgainstMap(t *testing.T) {
 	}
 }
 
+// TestSlabHas: a record is there from New to Free.
+func TestSlabHas(t *testing.T) {
+	s := NewSlab[[4]uint64](0)
+	a, _ := s.New()
+	b, _ := s.New()
+	s.Free(a)
+	if s.Has(a) || !s.Has(b) || s.Has(b+1) || s.Has(1<<31) {
+		t.Errorf("%v of a record that was freed, %v of one in use, %v and %v of none", s.Has(a), s.Has(b), s.Has(b+1), s.Has(1<<31))
+	}
+	s.Free(b)
+	if s.Trim(); s.Has(b) {
+		t.Error("a record whose memory was given back is there")
+	}
+}
+
 func TestSlabTrimKeepsWhatIsUsed(t *testing.T) {
 	s := NewSlab[testRecord](0)
 	var hs []uint32

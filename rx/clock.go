@@ -24,6 +24,7 @@ type clock struct {
 	started bool
 	steps   uint64 // times that the clock was re-based
 	late    uint64 // frames whose timestamp lay behind the clock by less
+	common  *pace  // of sources that go by one clock; nil: it is this one's own
 }
 
 // stamp moves the clock to the timestamp of a frame and returns its time.
@@ -49,7 +50,7 @@ func (c *clock) adjust(timestamp int64) int64 {
 		c.started, c.now = true, timestamp
 	case t < c.now-stepBackMax:
 		c.steps++
-		c.shift = c.now - timestamp
+		c.rebase(timestamp)
 	case t < c.now:
 		c.late++
 	default:
@@ -58,8 +59,30 @@ func (c *clock) adjust(timestamp int64) int64 {
 	return c.now
 }
 
+// rebase has a timestamp from before the clock be of now. Sources that go by one
+// clock must shift it alike, or what came at once would never look so again: if
+// another one has done so already, its shift is as good.
+func (c *clock) rebase(timestamp int64) {
+	shift := c.now - timestamp
+	if c.common != nil {
+		theirs := c.common.shift.Load()
+		if t := timestamp + theirs; theirs != c.shift && t >= c.now-stepBackMax && t <= timestampMax ||
+			!c.common.shift.CompareAndSwap(theirs, shift) {
+			shift = c.common.shift.Load()
+		}
+	}
+	c.shift = shift
+	c.now = max(c.now, min(timestamp+shift, timestampMax))
+}
+
 // tick moves the clock of an idle source to now, its time in ns since 1970.
 func (c *clock) tick(now int64) {
+	if !c.started && c.common != nil && now > 0 && now <= timestampMax {
+		c.started, c.now = true, now // others wait for this one, though it has seen nothing
+	}
+	if c.common != nil && now+c.shift < c.now-stepBackMax { // as others have seen, perhaps
+		c.shift = c.common.shift.Load()
+	}
 	if t := now + c.shift; c.started && now > 0 && now <= timestampMax && t > c.now {
 		c.now = min(t, timestampMax)
 	}

@@ -69,8 +69,12 @@
 // by our own hash. FanoutHash brings a flow by one ring, and so in order. With the
 // other modes fragments of one datagram may come by different rings, so each is
 // put together by one of them, which the datagram's name says, and the others copy
-// their fragments over, bounded and counted; and what comes by two rings may be
-// out of order by as much as they hand over apart, some ten milliseconds.
+// their fragments over, bounded and counted. And the directions of a flow may come
+// by different rings, which hand over some ten milliseconds apart, as they do from
+// two interfaces that see one direction each: shards bring such sources into one
+// order, by their clocks (Together, Parted). A ring whose frames wait for another
+// wakes it, and that looks into the block that the kernel is filling: if there is
+// no frame in it, nothing older than now will come.
 //
 // An interface that goes down or away takes nothing along: Next goes on with the
 // time alone, says in the log what has happened, and opens the ring anew if need

@@ -147,6 +147,7 @@ func NewReceiver(src Source, outlets []Outlet, o Options) (*Receiver, error) {
 	}
 	r.guess = &r.boxes[0]
 	r.peers.of(src)
+	r.clock.common = r.peers.common
 	return r, nil
 }
 
@@ -382,6 +383,8 @@ func (r *Receiver) complete(raw *Frame, datagram []byte, v frag.Verdict) {
 			r.counts.DatagramsRefused++
 		case r.filter != nil && !r.filter(p, datagram, uint32(len(datagram))):
 			r.counts.DatagramsFiltered++
+		case r.peers.taking != nil:
+			r.deliverApart(f, datagram)
 		default:
 			r.track(f, raw, datagram, buffers.RoleDatagram)
 		}
@@ -392,7 +395,7 @@ func (r *Receiver) complete(raw *Frame, datagram []byte, v frag.Verdict) {
 // mark sends what there is to every shard, and a mark behind it.
 func (r *Receiver) mark(step bool) {
 	r.flushAll()
-	m := Mark{Number: r.number, Clock: r.clock.now, Step: step}
+	m := Mark{Number: r.number, Clock: r.floor(), Step: step}
 	for i := range r.shards {
 		r.boxes[i].mark(m, &r.counts.Shards[i], r.wait)
 	}

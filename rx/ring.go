@@ -20,12 +20,15 @@ var (
 )
 
 // Fanout says how the kernel deals frames out to several rings. Steering to
-// shards does not depend on it, but the order does in which frames come there.
+// shards does not depend on it, nor does the order in which frames are taken there.
 type Fanout uint8
 
 // The modes. With FanoutHash a flow's frames, both directions, come to one ring,
-// in order, and so does all of a tunnel between two hosts; with FanoutQueue ring k gets what the card's queue k received; with FanoutCPU
-// what CPU k (modulo the number of rings) handled.
+// in order, and so does all of a tunnel between two hosts; with FanoutQueue ring k
+// gets what the card's queue k received; with FanoutCPU what CPU k (modulo the
+// number of rings) handled. With those two, unless the card is known to keep the
+// directions of a flow together, shards put what several rings bring in the order
+// of its timestamps, which delays it until the slowest ring has come as far.
 const (
 	FanoutHash Fanout = iota
 	FanoutQueue

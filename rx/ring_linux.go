@@ -55,6 +55,7 @@ type Ring struct {
 	size    atomic.Int32 // blocks of sock, 0 for none
 	at      atomic.Int64 // index of the interface that sock is bound to, -1 for none
 
+	pacing pacing
 	tally  tally
 	limits limits // guarded by tally.mu
 }
@@ -170,6 +171,7 @@ func (r *Ring) Next(c *Chunk) error {
 	if r.closed.Load() {
 		return ErrClosed
 	}
+	r.handed()
 	if !r.opened {
 		if err := r.openLazily(); err != nil {
 			return err
@@ -180,14 +182,18 @@ func (r *Ring) Next(c *Chunk) error {
 			return ErrClosed
 		}
 		if r.cut(c) {
+			r.note(r.frames[len(r.frames)-1].Timestamp)
 			return nil
 		}
 		idle, err := r.wait()
+		r.pacing.dozing.Store(false)
 		if err != nil {
 			return err
 		}
 		if idle {
 			c.Clock = r.idleClock()
+			r.frames = r.frames[:0]
+			r.note(c.Clock)
 			return nil
 		}
 	}
@@ -223,7 +229,11 @@ func (r *Ring) cut(c *Chunk) bool {
 // an earlier one: blocks are handed over late.
 func (r *Ring) idleClock() int64 {
 	const slack = 20 * time.Millisecond // the kernel's timer ticks, and it is not prompt
-	return time.Now().Add(-2*r.cfg.Retire - slack).UnixNano()
+	now := time.Now()
+	if r.pacing.common != nil && r.empty() { // looked at after the clock
+		return now.Add(-paceMargin).UnixNano()
+	}
+	return now.Add(-2*r.cfg.Retire - slack).UnixNano()
 }
 
 // Close implements Source. Blocks that are lent stay mapped until they are

@@ -86,24 +86,17 @@ func symmetricHash(function, transform uint8, key []byte) bool {
 	return true
 }
 
-// warnOfQueues says what to do where the two directions of a flow may come by
-// different rings. Each frame still comes to the flow's shard, but not in order:
-// streams may have gaps that are none, and states go wrong. So with a card whose
-// hash takes directions apart; and by CPU, unless a card is known not to, since
-// what a host sends itself, and what veth hands over, is handled by the sender's
-// CPU.
+// warnOfQueues says what to do where a card's hash sends the two directions of a
+// flow to different queues, and so to different rings. Shards put them in order by
+// their stamps (Together), which has its price; and where two CPUs stamp what they
+// take out of two queues, the order of stamps is not always that of the wire.
 func (r *Ring) warnOfQueues() {
 	if len(r.group.rings) == 1 || r.cfg.Fanout == FanoutHash || r.index > 0 {
 		return
 	}
-	symmetric, known := symmetricRSS(r.link.control, r.link.name)
-	switch {
-	case known && !symmetric:
+	if symmetric, known := symmetricRSS(r.link.control, r.link.name); known && !symmetric {
 		r.cfg.Log.Warn("the card's hash sends the two directions of a flow to different queues, and so to different rings: "+
-			"they may come out of order. A symmetric key, or fanout by hash, keeps them together",
+			"they are put in order by their timestamps, some milliseconds later. A symmetric key, or fanout by hash, keeps them together",
 			"interface", r.link.name, "fanout", r.cfg.Fanout, "remedy", "ethtool -X "+r.link.name+" hkey 6d:5a:6d:5a:... or xfrm symmetric-xor")
-	case !known && r.cfg.Fanout == FanoutCPU:
-		r.cfg.Log.Warn("nothing says that one CPU handles both directions of a flow: where it does not, they come by different rings, "+
-			"out of order, and streams have gaps that are none. Fanout by hash keeps them together", "interface", r.link.name, "fanout", r.cfg.Fanout)
 	}
 }

@@ -82,13 +82,13 @@ func (r *Ring) wait() (idle bool, err error) {
 	for {
 		now := time.Now()
 		if r.lookAfter(now); r.sock == nil {
-			r.sleep(nil, idleAfter)
+			r.sleep(nil, r.owed(now, idleAfter))
 			return true, nil
 		}
 		if r.closed.Load() || r.sock.ready() {
 			return false, nil
 		}
-		left := deadline.Sub(now)
+		left := r.owed(now, deadline.Sub(now))
 		if r.napper.called.Swap(false) || left <= 0 {
 			return true, nil
 		}

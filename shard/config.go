@@ -89,8 +89,11 @@ type Config struct {
 	Policies     []PolicyRule
 	Policy       buffers.Policy // where no rule matches
 	Memory       Memory
-	Log          *slog.Logger // of panics in handlers; nil: nowhere
-	Pool         Pool         // for Offload; nil: Offload is ErrBusy
+	// Rings are the sources whose frames are brought into one order, by their clocks:
+	// for each, how many of its blocks may wait for that. Slots do not move then.
+	Rings []int
+	Log   *slog.Logger // of panics in handlers; nil: nowhere
+	Pool  Pool         // for Offload; nil: Offload is ErrBusy
 	// Reply hands a request to the owner of a slot from the pool, waiting for room
 	// as long as the stack runs.
 	Reply func(wire.Slot, Request)
@@ -117,7 +120,8 @@ type Mark struct {
 	Number uint64 // frames so far
 	Clock  int64  // ns
 	Step   bool   // memory is shared out anew
-	Last   bool   // the source has ended
+	Last   bool   // all sources have ended
+	Over   bool   // the source has ended; said of one with a Ring only
 }
 
 // Message is one message of traffic: a batch, or a mark, or a word about a move.
@@ -127,6 +131,9 @@ type Message struct {
 	Mark  Mark  // valid iff Batch and Move are nil
 	Move  *Move // nil: none is concerned
 	order order // valid iff Move is not nil
+	// Ring says which of Config.Rings it comes from, counted from 1. 0 is a source
+	// whose frames are taken as they come.
+	Ring uint16
 }
 
 // flowsPerSlotDefault lets a stack without limits follow a million flows.

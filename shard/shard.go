@@ -32,6 +32,7 @@ type Shard struct {
 	// Where the work on a batch stands. It is kept here and not on the stack, so
 	// that a handler's panic can be left behind: see track.go.
 	batch  *buffers.Batch
+	rings  rings
 	at     int // index of the frame under way
 	stage  stage
 	frame  *buffers.Frame // nil between frames
@@ -106,6 +107,7 @@ func New(cfg Config, snap *uevents.Snapshot) (*Shard, error) {
 		pairs:    buffers.NewSlab[pair](0),
 		mores:    buffers.NewSlab[more](0),
 		alarms:   buffers.NewSlab[alarm](int(ofAlarm) - 1),
+		rings:    newRings(cfg.Rings),
 		faults:   map[fault]uint32{},
 		logged:   map[string]bool{},
 	}
@@ -140,9 +142,16 @@ func (s *Shard) message(m Message) bool {
 		s.moved(m)
 		return true
 	}
+	if m.Ring != 0 {
+		s.fromRing(m)
+		return true
+	}
 	if m.Batch != nil {
 		s.run(m.Batch)
 		return true
+	}
+	if m.Mark.Last {
+		s.drainRings()
 	}
 	s.mark(m.Mark)
 	return !m.Mark.Last
@@ -246,10 +255,17 @@ func (s *Shard) warmUp(frames []buffers.Frame) {
 			sum += s.indexOf(frames[i].Hash).touch(frames[i].Hash)
 		}
 	}
+	s.warmed += sum
 	for i := range frames {
 		s.hints[i] = s.indexOf(frames[i].Hash).guess(frames[i].Hash)
 	}
-	for _, h := range s.hints[:len(frames)] {
+	s.warmRecords(len(frames))
+}
+
+// warmRecords touches the records that the first n hints name.
+func (s *Shard) warmRecords(n int) {
+	sum := uint64(0)
+	for _, h := range s.hints[:n] {
 		if h != 0 { // one look at each of the lines that a plain segment needs
 			fl := s.flows.At(h)
 			sum += uint64(fl.plan) + uint64(fl.conn.State(wire.ToServer)) + uint64(fl.id)

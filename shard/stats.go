@@ -57,6 +57,8 @@ type Stats struct {
 	FlowsOut uint64            //
 	MarksIn  uint64            // of those flows, marks of released ones
 	MarksOut uint64            //
+	Hurried  uint64            // frames that did not wait for the other rings any longer (Config.Rings)
+	Late     uint64            // frames that came behind younger ones of other rings all the same
 	Clock    uint64            // of the source at the latest mark, ns since 1970; Add leaves it alone
 
 	// Evicted counts the records that made room for another flow.
@@ -108,6 +110,7 @@ func (s *Stats) Add(o *Stats) {
 		{&s.Refused, o.Refused}, {&s.Panics, o.Panics}, {&s.Lost, o.Lost}, {&s.Busy, o.Busy}, {&s.Pressed, o.Pressed}, {&s.Memory, o.Memory},
 		{&s.Streams, o.Streams}, {&s.Held, o.Held}, {&s.SlotsIn, o.SlotsIn}, {&s.SlotsOut, o.SlotsOut},
 		{&s.FlowsIn, o.FlowsIn}, {&s.FlowsOut, o.FlowsOut}, {&s.MarksIn, o.MarksIn}, {&s.MarksOut, o.MarksOut},
+		{&s.Hurried, o.Hurried}, {&s.Late, o.Late},
 	} {
 		*f.to += f.from
 	}

@@ -25,6 +25,8 @@ type Engine interface {
 	Clock() int64
 
 	Each(socket uint8, from, to int, f func(*tcpfsm.Conn))
+	Place() Place
+	Visit(socket uint8, all []Place, f func(Place, *tcpfsm.Conn))
 	Apply(Change) error
 	Drop()
 	ReadAt(side wire.Dir, off uint64, p []byte) (int, error)

@@ -135,6 +135,10 @@ func (b *bench) SetBuffer(wire.Dir, uint64) error { return nil }
 
 func (b *bench) Each(uint8, int, int, func(*tcpfsm.Conn)) {}
 
+func (b *bench) Place() Place { return Place{} }
+
+func (b *bench) Visit(uint8, []Place, func(Place, *tcpfsm.Conn)) {}
+
 func (b *bench) Apply(c Change) error {
 	b.plan = b.plans.With(b.plan, c)
 	b.disp.Rebind(b.plans.At(b.plan))

@@ -34,6 +34,8 @@ const (
 	slotsCame
 	slotsWent
 	held
+	hurried
+	late
 	boxDepth
 	boxCapacity
 	lag
@@ -99,6 +101,8 @@ var catalog = [metricCount]struct {
 	slotsCame:      {counter, "slots_received_total", "Slots that came from other shards.", []string{"shard"}},
 	slotsWent:      {counter, "slots_given_total", "Slots that went to other shards.", []string{"shard"}},
 	held:           {counter, "held_frames_total", "Frames held back while their slot was on its way to the shard.", []string{"shard"}},
+	hurried:        {counter, "ring_order_hurried_total", "Frames that did not wait any longer for rings that were behind.", []string{"shard"}},
+	late:           {counter, "ring_order_late_total", "Frames that came after younger ones of other rings had been taken.", []string{"shard"}},
 	boxDepth:       {gauge, "mailbox_depth", "Messages that wait in a shard's mailbox.", []string{"shard", "mailbox"}},
 	boxCapacity:    {gauge, "mailbox_capacity", "Messages that may wait there.", []string{"shard", "mailbox"}},
 	lag:            {gauge, "shard_lag_seconds", "By how much source time a shard trails the source that is furthest ahead, as of its latest publication.", []string{"shard"}},

@@ -183,6 +183,7 @@ func (s scrape) shard(i int, st *mbox.Stats) {
 		{flowsBegun, c.Flows}, {flowsLive, c.Live - c.Marked}, {pressed, c.Pressed}, {refused, c.Refused}, {gaps, c.Gaps},
 		{gapBytes, c.GapBytes}, {anomalies, c.Raised}, {orphans, c.Orphans}, {timers, c.Timers}, {panics, c.Panics},
 		{offloadBusy, c.Busy}, {offloadLost, c.Lost}, {slotsCame, c.SlotsIn}, {slotsWent, c.SlotsOut}, {held, c.Held},
+		{hurried, c.Hurried}, {late, c.Late},
 	} {
 		s.count(one.m, one.n, name)
 	}

@@ -22,7 +22,8 @@ func (p *program) flows() *cobra.Command {
 		Short: "One record of each flow, when it has ended",
 		Long: `Print a record of each flow (TCP, UDP, ICMP, SCTP and others) when it has ended:
 closed by both sides, reset, idle, or because the capture ends. A connection that
-was closed is kept for a minute, for late segments; then its record is printed.
+was closed is kept for late segments, until it was silent for a minute of a
+capture's time, or for five seconds on an interface; then its record is printed.
 Flows of the innermost packet count, behind VLAN tags and tunnels.`,
 		Example: `  mbox flows -r trace.pcap
   mbox flows -r trace.pcap --format csv port 53

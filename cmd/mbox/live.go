@@ -40,14 +40,28 @@ func (o *options) capture(fs *pflag.FlagSet) {
 	l.fanout = choice{kind: "HOW", value: "hash", of: []string{"hash", "qm", "cpu"}}
 	fs.StringArrayVarP(&l.interfaces, "interface", "i", nil, "capture on `IFACE`, any for all of them; repeat it for more; mbox interfaces lists them (Linux)")
 	fs.IntVar(&l.rings, "rings", 1, "share an interface's frames out to `N` rings, each with a receive goroutine of its own")
-	fs.Var(&l.fanout, "fanout", "how they are shared out: by hash of the flow, qm (ring k has the card's queue k) or cpu (ring k has what CPU k handled); hash alone always keeps a flow in order")
+	fs.Var(&l.fanout, "fanout", "how they are shared out: by hash of the flow, qm (ring k has the card's queue k) or cpu (ring k has what CPU k handled); by qm and cpu flows are put in order by timestamps, which takes some ms")
 	fs.Uint16Var(&l.group, "fanout-group", 0, "number `N` of the group that the rings are to the kernel (default one that is free)")
 	fs.BoolVar(&l.noPromisc, "no-promisc", false, "leave out frames that are for other stations")
 	fs.Var(&l.ringSize, "ring-size", "memory of each ring (default 32MiB)")
 	fs.Var(&l.retire, "retire", "hand frames over DUR after they came, at the latest (default 10ms)")
 	fs.Var(&l.cpus, "cpus", "pin receive goroutines to the CPUs of LIST, such as 2,4-7, in turn; none: do not pin (default one each, from the last)")
-	fs.Var(&o.duration, "duration", "stop after DUR")
+	fs.Var(&o.duration, "duration", "stop after DUR, also of reading")
 	fs.StringVar(&l.user, "user", "", "as root, become `NAME` once sockets are open; files are written as that user (default: stay root, without its powers)")
+}
+
+// onlyLive refuses flags on the command line that would do nothing: of those that
+// are for interfaces, a capture heeds --duration alone.
+func (o *options) onlyLive(onWire *pflag.FlagSet) (err error) {
+	if len(o.read) == 0 || len(o.live.interfaces) > 0 {
+		return nil
+	}
+	onWire.VisitAll(func(f *pflag.Flag) {
+		if f.Changed && f.Name != "duration" && err == nil {
+			err = fmt.Errorf("--%s: is for -i IFACE, and does nothing to what -r reads", f.Name)
+		}
+	})
+	return err
 }
 
 // check says what is wrong about the flags.
@@ -63,8 +77,6 @@ func (l *live) check(read []string) error {
 		return fmt.Errorf("--ring-size: must be between %s and %s", octetsText(ringSizeMin), octetsText(ringSizeMax))
 	case l.retire > 0 && (time.Duration(l.retire) < time.Millisecond || time.Duration(l.retire) > retireMax):
 		return fmt.Errorf("--retire: must be between 1ms and %v", retireMax)
-	case l.user != "" && len(l.interfaces) == 0:
-		return errors.New("--user: is for -i; a capture needs no privileges")
 	}
 	for _, cpu := range l.cpus.cpus {
 		if !hasCPU(cpu) {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mbox-stack/mbox/internal/netns"
 	"github.com/mbox-stack/mbox/rx"
@@ -110,6 +111,30 @@ func talk(t *testing.T, client, server *netns.Namespace, octets int) {
 	if err := errors.Join(err, c.Close(), <-said); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestRecordsComeSoon: on an interface the record of a connection that was closed
+// comes while one waits for it.
+func TestRecordsComeSoon(t *testing.T) {
+	client, server := netns.PairForTest(t, netns.Cable{})
+	out := filepath.Join(t.TempDir(), "flows.jsonl")
+	c := startCapturing(t, client, "flows", "-i", "c0", "--format", "jsonl", "-o", out, "tcp")
+	talk(t, client, server, 1000)
+	var text []byte
+	for i := 0; len(text) == 0; i++ {
+		if i == 30*20 { // half the minute that a capture gives it
+			t.Fatal("no record has come")
+		}
+		time.Sleep(time.Second / 20)
+		var err error
+		if text, err = os.ReadFile(out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all := records(t, string(text)); len(all) != 1 || all[0]["end"] != "fin" {
+		t.Errorf("%s", text)
+	}
+	c.stop(t)
 }
 
 // records returns the flow records that the program has printed, those of TCP.

@@ -11,7 +11,7 @@ import (
 
 // meter counts what connections do, by server and by host, without a handler on
 // packets: connections are counted when they begin, and what they carried once
-// an interval (see sampler).
+// an interval, until they are over (see sampler).
 type meter struct {
 	*sampler
 	named  bool // stream mode: the client's stream is read until it has named a host
@@ -31,6 +31,7 @@ type meterPart struct {
 
 // visit is what the meter keeps with a flow.
 type visit struct {
+	shard   int    // that follows the flow
 	server  uint32 // row of its server
 	host    uint32 // row of its host; valid iff hosted
 	hosted  bool   // false also while the client has yet to name one
@@ -60,7 +61,7 @@ func (s *session) newMeter(sock *mbox.Socket, every time.Duration, named bool) (
 	if m.sampler, err = s.newSampler(sock, every); err != nil {
 		return nil, err
 	}
-	m.sampler.visit, m.sampler.report = m.look, m.reportOf
+	m.followed, m.visit, m.report = true, m.look, m.reportOf
 	for _, h := range []struct {
 		event mbox.Event
 		do    mbox.Handler
@@ -78,7 +79,7 @@ func (s *session) newMeter(sock *mbox.Socket, every time.Duration, named bool) (
 func (m *meter) begin(c *mbox.Context) {
 	p := m.parts.Of(c)
 	v := p.visit()
-	*v = visit{server: p.servers.of(c.Flow().Server()), finder: v.finder, opened: c.Conn() == nil}
+	*v = visit{shard: c.Shard(), server: p.servers.of(c.Flow().Server()), finder: v.finder, opened: c.Conn() == nil}
 	if v.opened { // datagrams go to and fro from the beginning
 		p.servers.at(v.server)[cOpened]++
 	}
@@ -93,7 +94,8 @@ func (m *meter) begin(c *mbox.Context) {
 	m.visits.Set(c, v)
 	p.flows++
 	p.clock = m.sampler.parts.Of(c)
-	m.note(c)
+	p.clock.follow(c)
+	m.noteIn(c, p.clock)
 }
 
 // visitsAtOnce is how many visits are made at a time.
@@ -176,10 +178,10 @@ func (m *meter) name(c *mbox.Context, v *visit, text string) {
 
 // look counts what a flow has done since it was looked at. One that is over is
 // let go: nothing is missed of it but what its peer sends again.
-func (m *meter) look(c *mbox.Context) {
+func (m *meter) look(c *mbox.Context) (more bool) {
 	v := m.visits.Get(c)
 	if v == nil {
-		return
+		return false
 	}
 	p := m.parts.Of(c)
 	m.count(c, p, v)
@@ -188,7 +190,14 @@ func (m *meter) look(c *mbox.Context) {
 		m.leave(p, v)
 		m.visits.Set(c, nil)
 		_ = c.Release()
+		return false
 	}
+	if v.shard != c.Shard() { // it has come from another one
+		v.shard = c.Shard()
+		p.clock = m.sampler.parts.Of(c)
+		p.clock.follow(c)
+	}
+	return true
 }
 
 // carriedOrder says which counter each number of a visit's counted is of.

@@ -163,16 +163,27 @@ func expression(flag, args string) (string, error) {
 	return "(" + flag + ") and (" + args + ")", nil
 }
 
+// closedLive is how long a connection that is over is kept for late segments on an
+// interface, where somebody waits for its record and 25,000 may close a second. A
+// minute, which is TIME-WAIT's and a capture's, is there for what has gone astray;
+// what is late on a wire is a FIN whose acknowledgement was lost, and that comes
+// again within a second. Should it come later, it is a connection of its own, picked
+// up in its middle.
+const closedLive = 5 * time.Second
+
 // timeouts returns what --idle-timeout means: the time that flows in the middle
 // of their life may be silent. What opens or closes gets no more than it has by
 // default.
 func (o *options) timeouts() (t mbox.Timeouts) {
 	d := o.idle.limit
-	switch {
-	case !o.idle.given:
-		return t
-	case d == 0:
+	if o.idle.given && d == 0 {
 		return mbox.Timeouts{Embryonic: mbox.Never, Established: mbox.Never, Closing: mbox.Never, Closed: mbox.Never, Datagram: mbox.Never}
+	}
+	if len(o.live.interfaces) > 0 {
+		t.Closed = closedLive
+	}
+	if !o.idle.given {
+		return t
 	}
 	t = t.Defaults()
 	t.Established, t.Datagram = d, d

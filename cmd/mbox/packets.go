@@ -32,7 +32,7 @@ func (s *session) newPacketMeter(sock *mbox.Socket, every time.Duration) (*packe
 	if m.sampler, err = s.newSampler(sock, every); err != nil {
 		return nil, err
 	}
-	m.visit = func(*mbox.Context) {}
+	m.visit = func(*mbox.Context) bool { return false }
 	m.report = func(c *mbox.Context, at time.Time) (any, again) {
 		p := m.parts.Of(c)
 		p.last = netip.AddrPort{} // its row may go

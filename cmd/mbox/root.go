@@ -170,6 +170,9 @@ func (o *options) commonOver(cmd *cobra.Command, onWire *pflag.FlagSet) {
 	cmd.Flags().SortFlags = false
 	complete(cmd)
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := o.onlyLive(onWire); err != nil { // ahead of a file that all runs may share
+			return err
+		}
 		if o.file == "" {
 			return nil
 		}

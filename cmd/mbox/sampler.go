@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,13 +11,16 @@ import (
 	"github.com/mbox-stack/mbox/wire"
 )
 
-// sampler looks at all flows once an interval of the source's time, each shard
+// sampler looks at flows once an interval of the source's time, each shard
 // at its own, and puts together what the shards found.
 //
 //	shard ─timer─▶ visit each flow ─▶ report ──┐
 //	shard ─timer─▶ visit each flow ─▶ report ──┴─ by time ─▶ take
 //
-// So nothing has to be done for a packet, only for a flow and a second. What
+// So nothing has to be done for a packet, only for a flow and a second. Either
+// all flows are looked at, or, with followed set, those that handlers said are to
+// be followed (follow), until a look says that there is nothing more to see: of a
+// busy line's flows a minute's worth are over, a second's worth are not. What
 // shards report of one interval adds up to the same for any number of them, and
 // on a capture comes in the order of time: a shard's timer stands at the end of
 // the interval in which it last had something to do, before the first frame
@@ -27,9 +31,12 @@ type sampler struct {
 	out   *mbox.Output
 	parts *mbox.Local[samplerPart]
 
-	// visit looks at a flow, on its shard. report returns what the shard has to
+	followed bool // look at those alone, most of the time: see walkEvery
+
+	// visit looks at a flow, on its shard, and returns whether there is more to
+	// come of it. report returns what the shard has to
 	// say of the time before at, nil for nothing, and when to look again.
-	visit  func(c *mbox.Context)
+	visit  func(c *mbox.Context) (more bool)
 	report func(c *mbox.Context, at time.Time) (report any, next again)
 	// take is given the reports, by one goroutine. Its error ends the run.
 	take func(report any) error
@@ -51,16 +58,27 @@ const (
 type samplerPart struct {
 	timer mbox.Timer
 	next  int64 // when the timer is due, ns; 0: there is none
-	slot  int   // from which a walk under way goes on
+	slot  int   // from which a walk under way goes on; of followed, up to which place it has yet to come
 	due   int64 // when the walk was due
+
+	followed []mbox.Place
+	walks    int // of those, since one of all flows
 }
+
+// walkEvery is after how many looks at the flows that are followed comes one at
+// all flows: a flow that has come from another shard is not among them.
+const walkEvery = 30
+
+// follow has the flow at hand looked at.
+func (p *samplerPart) follow(c *mbox.Context) { p.followed = append(p.followed, c.Place()) }
 
 // On a live source a walk is made in parts, between which frames are handled: a
 // hundred thousand flows would take as long as a mailbox lasts. slotsAtOnce
 // makes 64 parts, over a sixteenth of a second.
 const (
-	slotsAtOnce = wire.SlotCount / 64
-	slotsPause  = time.Millisecond
+	slotsAtOnce  = wire.SlotCount / 64
+	placesAtOnce = 512
+	slotsPause   = time.Millisecond
 )
 
 // newSampler returns a sampler of the flows of sock, whose functions are still to
@@ -110,12 +128,7 @@ func (m *sampler) tick(c *mbox.Context) {
 		p.due = p.next
 	}
 	p.next = 0
-	step := wire.SlotCount
-	if m.live {
-		step = slotsAtOnce
-	}
-	_ = c.EachFlow(p.slot, p.slot+step, m.visit) // it fails where a flow is at hand
-	if p.slot += step; p.slot < wire.SlotCount {
+	if !m.walk(c, p) {
 		m.arm(c, p, c.Now().Add(slotsPause).UnixNano())
 		return
 	}
@@ -131,6 +144,46 @@ func (m *sampler) tick(c *mbox.Context) {
 	case nextInterval:
 		m.arm(c, p, p.due+int64(m.every))
 	}
+}
+
+// walk looks at flows, on a live source at some of them, and reports whether it has
+// been all.
+func (m *sampler) walk(c *mbox.Context, p *samplerPart) (done bool) {
+	if m.followed && p.walks < walkEvery {
+		return m.walkFollowed(c, p)
+	}
+	step := wire.SlotCount
+	if m.live {
+		step = slotsAtOnce
+	}
+	_ = c.EachFlow(p.slot, p.slot+step, func(c *mbox.Context) { m.visit(c) }) // it fails where a flow is at hand
+	if p.slot += step; p.slot < wire.SlotCount {
+		return false
+	}
+	p.walks = 0
+	return true
+}
+
+// walkFollowed is walk for the flows that are followed, from the latest to the
+// first: what is let go of makes room that others do not have to be moved for.
+func (m *sampler) walkFollowed(c *mbox.Context, p *samplerPart) (done bool) {
+	left, from := p.slot, 0 // those beyond have been looked at, or have just begun
+	if left == 0 {
+		left = len(p.followed)
+	}
+	if m.live {
+		from = max(0, left-placesAtOnce)
+	}
+	part := p.followed[from:left]
+	kept, err := c.VisitFlows(part, m.visit)
+	if err == nil {
+		p.followed = slices.Delete(p.followed, from+len(kept), left)
+	}
+	if p.slot = from; from > 0 {
+		return false
+	}
+	p.walks++
+	return true
 }
 
 // hand hands a report over: its place among all is that of the octet that is

@@ -282,6 +282,7 @@ func printStats(w io.Writer, st mbox.Stats) {
 		mbox.Disposition{Name: "gaps", Count: t.Gaps}, mbox.Disposition{Name: "gap octets", Count: t.GapBytes},
 		mbox.Disposition{Name: "octets refused by budgets", Count: t.Refused},
 		mbox.Disposition{Name: "steps short of memory", Count: t.Pressed},
+		mbox.Disposition{Name: "taken before their turn", Count: t.Hurried}, mbox.Disposition{Name: "too late for their turn", Count: t.Late},
 		mbox.Disposition{Name: "anomalies", Count: t.Raised}, mbox.Disposition{Name: "orphans", Count: t.Orphans},
 		mbox.Disposition{Name: "panics of handlers", Count: t.Panics},
 		mbox.Disposition{Name: "slots moved", Count: t.SlotsIn}, mbox.Disposition{Name: "flows moved", Count: t.FlowsIn},

@@ -148,7 +148,7 @@ func (s *session) newWatcher(sock *mbox.Socket, every time.Duration, want *wante
 	if m.sampler, err = s.newSampler(sock, every); err != nil {
 		return nil, err
 	}
-	m.visit, m.report = m.look, m.reportOf
+	m.visit, m.report = func(c *mbox.Context) bool { m.look(c); return true }, m.reportOf
 	return m, errors.Join(
 		sock.Handle(mbox.OnConnStart, mbox.PostTCP, m.begin),
 		sock.Handle(mbox.OnConnEnd, mbox.PostTCP, m.end))

@@ -174,6 +174,9 @@ func (l *live) stop() mbox.Stats {
 	if !st.Balanced() {
 		l.t.Errorf("the ledgers do not balance: %v of %d", st.Frames(), frames)
 	}
+	if total := st.Total(); total.Hurried > 0 || total.Late > 0 {
+		l.t.Logf("%d frames did not wait for their turn, %d came too late for it", total.Hurried, total.Late)
+	}
 	if n := l.missed(); n > 0 {
 		l.t.Logf("%d of %d frames were not followed", n, frames+l.dropped())
 	}

@@ -21,23 +21,28 @@ const latencyEvery = 500 * time.Microsecond
 // latency prints how long packets take from the kernel to a handler.
 func (b *bench) latency() error {
 	fmt.Println("latency: from the kernel's timestamp to a handler")
-	for _, retire := range []time.Duration{time.Millisecond, 2 * time.Millisecond, 10 * time.Millisecond} {
-		times, err := b.delays(retire)
-		if err != nil {
-			return err
+	for _, way := range []struct {
+		says string
+		rx.RingConfig
+	}{{"one ring", rx.RingConfig{Rings: 1}}, {"two rings by cpu, in order", rx.RingConfig{Rings: 2, Fanout: rx.FanoutCPU}}} {
+		for _, way.Retire = range []time.Duration{time.Millisecond, 2 * time.Millisecond, 10 * time.Millisecond} {
+			times, err := b.delays(way.RingConfig)
+			if err != nil {
+				return err
+			}
+			if len(times) == 0 {
+				return errors.New("no packet has come")
+			}
+			slices.Sort(times)
+			at := func(percent int) time.Duration { return times[(len(times)-1)*percent/100].Round(time.Microsecond) }
+			fmt.Printf("  %-26s  retire %-5v p50 %-8v p99 %-8v of %d packets\n", way.says, way.Retire, at(50), at(99), len(times))
 		}
-		if len(times) == 0 {
-			return errors.New("no packet has come")
-		}
-		slices.Sort(times)
-		at := func(percent int) time.Duration { return times[(len(times)-1)*percent/100].Round(time.Microsecond) }
-		fmt.Printf("  retire %-5v p50 %-8v p99 %-8v of %d packets\n", retire, at(50), at(99), len(times))
 	}
 	return nil
 }
 
 // delays has packets come while a stack captures, and returns how long each took.
-func (b *bench) delays(retire time.Duration) (times []time.Duration, err error) {
+func (b *bench) delays(c rx.RingConfig) (times []time.Duration, err error) {
 	sender, watched, stop, err := pair()
 	if err != nil {
 		return nil, err
@@ -56,7 +61,8 @@ func (b *bench) delays(retire time.Duration) (times []time.Duration, err error) 
 	}
 	var rings []*rx.Ring
 	if err := watched.Do(func() (err error) {
-		rings, err = rx.OpenRings(rx.RingConfig{Interface: "s0", Retire: retire})
+		c.Interface = "s0"
+		rings, err = rx.OpenRings(c)
 		return err
 	}); err != nil {
 		return nil, err
@@ -64,7 +70,11 @@ func (b *bench) delays(retire time.Duration) (times []time.Duration, err error) 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- stack.Run(ctx, rings[0]) }()
+	var sources []rx.Source
+	for _, r := range rings {
+		sources = append(sources, r)
+	}
+	go func() { ended <- stack.Run(ctx, sources...) }()
 	err = b.drip(sender)
 	time.Sleep(settle)
 	cancel()

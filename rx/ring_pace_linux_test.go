@@ -1,0 +1,72 @@
+package rx_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/mbox-stack/mbox/internal/craft"
+	"github.com/mbox-stack/mbox/rx"
+)
+
+// TestPart: connections may be split by CPU, and by queue unless the card is known
+// not to.
+func TestPart(t *testing.T) {
+	namespace(t)
+	veth(t, "in0", "out0", 2)
+	for _, test := range []struct {
+		fanout rx.Fanout
+		rings  int
+		split  bool
+	}{{rx.FanoutHash, 1, false}, {rx.FanoutHash, 2, false}, {rx.FanoutQueue, 1, false}, {rx.FanoutQueue, 2, true}, {rx.FanoutCPU, 2, true}} {
+		rings := openRings(t, rx.RingConfig{Interface: "in0", Rings: test.rings, Fanout: test.fanout})
+		first, split := rings[0].Part()
+		last, _ := rings[test.rings-1].Part()
+		if split != test.split || first != last {
+			t.Errorf("%d rings by %s: split %v, of one %v", test.rings, test.fanout, split, first == last)
+		}
+		for _, r := range rings {
+			r.Close()
+		}
+	}
+}
+
+// TestRingSaysHowFarItIs: when one ring has handed frames over, another that has
+// none says so without having to be asked twice: that no frame of before is to come.
+func TestRingSaysHowFarItIs(t *testing.T) {
+	namespace(t)
+	veth(t, "in0", "out0", 1)
+	veth(t, "in1", "out1", 1)
+	busy := openRings(t, rx.RingConfig{Interface: "in0", Retire: time.Millisecond})[0]
+	idle := openRings(t, rx.RingConfig{Interface: "in1", Retire: 10 * time.Second})[0] // says nothing by itself
+	rx.Together([]rx.Source{busy, idle}, 1)
+
+	stamps, floors := make(chan int64, 1), make(chan int64, 1000)
+	go receive(busy, func(c *rx.Chunk) {
+		if len(c.Frames) > 0 {
+			stamps <- c.Frames[len(c.Frames)-1].Timestamp
+		}
+	})
+	go receive(idle, func(c *rx.Chunk) {
+		if len(c.Frames) == 0 {
+			floors <- c.Clock
+		}
+	})
+	s := newSender(t, "out0")
+	p := flow(1, 2)
+	s.send(craft.AppendUDP(nil, &p, []byte("x")))
+	stamp := <-stamps
+	for floor := range floors { // the deadline of all tests ends this
+		if floor >= stamp {
+			break
+		}
+	}
+}
+
+// receive takes chunks until the source is closed.
+func receive(src rx.Source, f func(*rx.Chunk)) {
+	var c rx.Chunk
+	for src.Next(&c) == nil {
+		f(&c)
+		c.Release()
+	}
+}
