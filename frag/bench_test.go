@@ -1,6 +1,10 @@
 package frag
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/mbox-stack/mbox/wire"
+)
 
 // BenchmarkFlood inserts fragments that never complete into a full table.
 func BenchmarkFlood(b *testing.B) {
@@ -8,7 +12,8 @@ func BenchmarkFlood(b *testing.B) {
 	p, data := piece{host: 1, octets: text(1, 512), more: true}.make()
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		p.Frag.ID, p.Key.Scope = uint32(i), uint64(i>>16)
+		rename(data, uint32(i))
+		p.Key.Scope = uint64(i >> 16)
 		table.Insert(&p, data, int64(i))
 	}
 }
@@ -22,7 +27,8 @@ func BenchmarkDatagram(b *testing.B) {
 	b.SetBytes(2960)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		first.Frag.ID, last.Frag.ID = uint32(i), uint32(i)
+		rename(firstData, uint32(i))
+		rename(lastData, uint32(i))
 		table.Insert(&first, firstData, int64(i))
 		table.Insert(&last, lastData, int64(i))
 	}
@@ -32,11 +38,15 @@ func BenchmarkDatagram(b *testing.B) {
 // reverse; an operation is one fragment.
 func BenchmarkTiny(b *testing.B) {
 	table := New(Config{})
-	p, data := piece{host: 1, octets: text(1, 8), more: true}.make()
+	var frames [1000][]byte
+	var p wire.Packet
+	for at := range frames {
+		p, frames[at] = piece{host: 1, octets: text(1, 8), off: at * 8, more: at < 999}.make()
+	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		at := 999 - i%1000
-		p.Frag.ID, p.Frag.Off, p.Frag.More = uint32(i/1000), uint16(at*8), at < 999
+		data := frames[999-i%1000]
+		rename(data, uint32(i/1000))
 		table.Insert(&p, data, int64(i))
 	}
 }

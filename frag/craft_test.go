@@ -39,11 +39,10 @@ func (c piece) make() (wire.Packet, []byte) {
 	p := wire.Packet{
 		Outcome:      wire.Fragment,
 		NetworkOff:   4,
-		TransportOff: uint32(4 + len(header)),
-		PayloadOff:   uint32(4 + len(header)),
+		TransportOff: uint16(4 + len(header)),
+		PayloadOff:   uint16(4 + len(header)),
 		PayloadLen:   uint32(len(c.octets)),
 		Captured:     uint32(len(c.octets) - c.cut),
-		Frag:         wire.FragmentInfo{ID: c.id, Off: uint16(c.off), More: c.more},
 		Marks:        c.marks,
 	}
 	p.Key.Version, p.Key.Scope = c.version, c.scope
@@ -90,6 +89,9 @@ func (c piece) header6() []byte {
 	h = append(h, byte(c.proto), 0, byte(field>>8), byte(field))
 	return binary.BigEndian.AppendUint32(h, c.id)
 }
+
+// rename gives the IPv4 fragment that make has returned another identification.
+func rename(data []byte, id uint32) { binary.BigEndian.PutUint16(data[4+4:], uint16(id)) }
 
 // insert makes the fragment and inserts it.
 func insert(t *Table, c piece, clockNs int64) ([]byte, Verdict) {

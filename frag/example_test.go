@@ -40,7 +40,6 @@ func parsed(frame []byte) wire.Packet {
 		TransportOff: 20,
 		PayloadLen:   uint32(len(frame) - 20),
 		Captured:     uint32(len(frame) - 20),
-		Frag:         wire.FragmentInfo{ID: uint32(frame[5]), Off: uint16(frame[7]) * 8, More: frame[6] != 0},
 	}
 	p.Key.Version = 4
 	copy(p.Key.Addr[0][12:], frame[12:16])

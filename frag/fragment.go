@@ -71,21 +71,22 @@ func view(p *wire.Packet, data []byte) fragment {
 	assert.That(p.Captured <= p.PayloadLen && uint64(p.TransportOff)+uint64(p.Captured) <= uint64(len(data)),
 		"no octet of a packet lies outside of its frame")
 	src, dst := p.Sender&1, p.Sender&1^1
+	info := p.Fragment(data)
 	f := fragment{
 		key: key{
 			src:     p.Key.Addr[src],
 			dst:     p.Key.Addr[dst],
 			scope:   p.Key.Scope,
-			id:      p.Frag.ID,
+			id:      info.ID,
 			version: p.Key.Version,
 		},
 		header: data[p.NetworkOff:p.TransportOff],
-		octets: data[p.TransportOff : p.TransportOff+p.Captured],
-		off:    uint32(p.Frag.Off),
-		end:    uint32(p.Frag.Off) + p.Captured,
-		total:  uint32(p.Frag.Off) + min(p.PayloadLen, lengthMax+1),
+		octets: data[p.TransportOff:][:p.Captured],
+		off:    uint32(info.Off),
+		end:    uint32(info.Off) + p.Captured,
+		total:  uint32(info.Off) + min(p.PayloadLen, lengthMax+1),
 		marks:  p.Marks,
-		more:   p.Frag.More,
+		more:   info.More,
 	}
 	if f.key.version == 4 {
 		f.proto = wire.Proto(f.header[9])

@@ -161,7 +161,7 @@ func TestInsertDoesNotAllocate(t *testing.T) {
 	id := uint32(0)
 	held := func() {
 		id++
-		p.Frag.ID = id
+		rename(data, id)
 		table.Insert(&p, data, int64(id))
 	}
 	for range 1000 {
@@ -174,7 +174,8 @@ func TestInsertDoesNotAllocate(t *testing.T) {
 	last, lastData := piece{host: 2, off: 1480, octets: text(1, 99)}.make()
 	if n := testing.AllocsPerRun(1000, func() {
 		id++
-		first.Frag.ID, last.Frag.ID = id, id
+		rename(firstData, id)
+		rename(lastData, id)
 		table.Insert(&first, firstData, int64(id))
 		if packet, _ := table.Insert(&last, lastData, int64(id)); packet == nil {
 			t.Fatal("not completed")

@@ -21,6 +21,7 @@ const (
 type clock struct {
 	now     int64 // ns
 	shift   int64 // what is added to timestamps since the last step back
+	latest  int64 // the latest time that is believed: timestampMax; 0 before the first
 	started bool
 	steps   uint64 // times that the clock was re-based
 	late    uint64 // frames whose timestamp lay behind the clock by less
@@ -30,24 +31,27 @@ type clock struct {
 // stamp moves the clock to the timestamp of a frame and returns its time.
 // Timestamp 0 says nothing about time: the clock stands.
 func (c *clock) stamp(timestamp int64) int64 {
-	if t := timestamp + c.shift; t >= c.now && t <= timestampMax && timestamp > 0 && c.started {
+	if t := timestamp + c.shift; t < c.now || t > c.latest || timestamp <= 0 {
+		c.adjust(timestamp)
+	} else {
 		c.now = t // in nearly every case
-		return t
 	}
-	return c.adjust(timestamp)
+	return c.now
 }
 
 // adjust is stamp's rare cases: the first timestamp, none, one that lies behind
 // the clock, and one beyond all belief.
-func (c *clock) adjust(timestamp int64) int64 {
+//
+//go:noinline
+func (c *clock) adjust(timestamp int64) {
 	if timestamp <= 0 {
-		return c.now
+		return
 	}
 	timestamp = min(timestamp, timestampMax)
 	t := timestamp + c.shift
 	switch {
 	case !c.started:
-		c.started, c.now = true, timestamp
+		c.started, c.now, c.latest = true, timestamp, timestampMax
 	case t < c.now-stepBackMax:
 		c.steps++
 		c.rebase(timestamp)
@@ -56,7 +60,6 @@ func (c *clock) adjust(timestamp int64) int64 {
 	default:
 		c.now = min(t, timestampMax)
 	}
-	return c.now
 }
 
 // rebase has a timestamp from before the clock be of now. Sources that go by one

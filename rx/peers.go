@@ -192,7 +192,7 @@ func (r *Receiver) deliverApart(f *buffers.Frame, datagram []byte) {
 	*g = buffers.Frame{Data: datagram, Packet: f.Packet, Hash: f.Packet.Key.Hash(r.seed), Clock: s.clock, Timestamp: s.frame.Timestamp,
 		Number: r.number, WireLen: s.frame.WireLen, Link: s.frame.Link, Role: buffers.RoleDatagram, ChecksumOffloaded: s.frame.ChecksumOffloaded}
 	shard := r.table[wire.SlotOf(g.Hash)]
-	t := &r.counts.Shards[shard]
+	t := r.boxes[shard].totals
 	if r.boxes[shard].outlet.Batch(b, r.wait) {
 		t.Handed.Datagrams++
 	} else {

@@ -65,6 +65,59 @@ func TestLiveSourceDrops(t *testing.T) {
 	}
 }
 
+// moody is a shard that refuses every second batch, and counts the others.
+type moody struct {
+	taken Delivery
+	calls int
+}
+
+// Batch implements Outlet.
+func (m *moody) Batch(b *buffers.Batch, _ bool) bool {
+	if m.calls++; m.calls%2 == 0 {
+		return false
+	}
+	for i := range b.Frames {
+		switch f := &b.Frames[i]; f.Role {
+		case buffers.RolePacket:
+			m.taken.Frames++
+			m.taken.Octets += uint64(len(f.Data))
+		case buffers.RoleRaw:
+			m.taken.Raw++
+		case buffers.RoleDatagram:
+			m.taken.Datagrams++
+		}
+	}
+	b.Release()
+	return true
+}
+
+// Mark implements Outlet.
+func (m *moody) Mark(Mark, bool) bool { return true }
+
+// TestDeliveryIsOfItsBatch: what is counted as handed over is what the batches
+// held that were, whatever the frames next to them are.
+func TestDeliveryIsOfItsBatch(t *testing.T) {
+	for _, batch := range []int{1, 2, 3, 128} {
+		shards := []*moody{{}, {}}
+		src := &live{Memory: *NewMemory(traffic(5000)...)}
+		r, err := NewReceiver(src, []Outlet{shards[0], shards[1]}, Options{BatchFrames: batch})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.WantRaw(true)
+		if err := r.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c := r.Counters()
+		balanced(t, &c)
+		for i, s := range shards {
+			if c.Shards[i].Handed != s.taken || s.taken.Frames == 0 {
+				t.Errorf("batches of %d, shard %d: %+v counted, %+v taken", batch, i, c.Shards[i].Handed, s.taken)
+			}
+		}
+	}
+}
+
 // TestCaptureWaits: what a full mailbox does not take at once it gets later, and
 // that is counted.
 func TestCaptureWaits(t *testing.T) {

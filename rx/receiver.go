@@ -82,7 +82,10 @@ type Receiver struct {
 	wait   bool // the source can wait for the shards
 	live   bool // it could not, to begin with
 	still  still
-	raw    atomic.Bool
+
+	straight bool // every frame goes to a shard: no filter, tap or limit
+
+	raw atomic.Bool
 
 	octets     uint64 // captured, of all frames so far
 	stepNumber uint64 // number and octets from which the next step is due
@@ -136,12 +139,13 @@ func NewReceiver(src Source, outlets []Outlet, o Options) (*Receiver, error) {
 		board:  newBoard(n),
 		src:    src,
 
+		straight:   o.Filter == nil && o.Tap == nil && o.Limit == 0,
 		stepNumber: stepFrames,
 		stepOctets: stepOctets,
 	}
 	for i := range r.boxes {
 		if i < n {
-			r.boxes[i].outlet, r.boxes[i].shard = outlets[i], i
+			r.boxes[i].lead(outlets[i], &r.counts.Shards[i])
 		}
 		r.boxes[i].leases.of(src)
 	}
@@ -224,18 +228,11 @@ func (r *Receiver) unreadable() error {
 func (r *Receiver) take(c *Chunk) {
 	r.block = c.Block
 	r.adopt()
-	for i := range c.Frames {
-		if r.sated() {
-			break
-		}
-		if i%warmFrames == 0 {
-			r.warmed += warm(c.Frames[i:min(i+warmFrames, len(c.Frames))])
-		}
-		r.receive(&c.Frames[i])
-		if r.number >= r.stepNumber || r.octets >= r.stepOctets {
-			r.mark(true)
-			r.stepNumber, r.stepOctets = r.number+stepFrames, r.octets+stepOctets
-		}
+	for rest := c.Frames; len(rest) > 0 && !r.sated(); {
+		n := min(warmFrames, len(rest))
+		r.warmed += warm(rest[:n])
+		r.receiveAll(rest[:n])
+		rest = rest[n:]
 	}
 	if len(c.Frames) == 0 && c.Clock != 0 {
 		r.clock.tick(c.Clock)
@@ -271,6 +268,60 @@ func warm(frames []Frame) (sum uint64) {
 // warmOctets is where the TCP header of most frames ends: with the first octet,
 // that is both cache lines that the parser reads.
 const warmOctets = 65
+
+// receiveAll takes frames. Where every packet is wanted, those that are plain,
+// which are nearly all, take a way of their own: a glance says which shard they
+// are for, and they are described where they will lie.
+func (r *Receiver) receiveAll(frames []Frame) {
+	var glances [warmFrames]wire.Glance
+	if r.straight {
+		for i := range frames {
+			glances[i%warmFrames] = r.parser.Glance(frames[i].Link, frames[i].Data, r.seed)
+		}
+	}
+	for i := range frames {
+		raw := &frames[i]
+		if g := glances[i%warmFrames]; g.Plain() {
+			r.steer(raw, g)
+		} else {
+			if r.sated() {
+				return
+			}
+			r.receive(raw)
+		}
+		if r.number >= r.stepNumber || r.octets >= r.stepOctets {
+			r.mark(true)
+			r.stepNumber, r.stepOctets = r.number+stepFrames, r.octets+stepOctets
+		}
+	}
+}
+
+// steer takes the plain frame that g is a glance of to its shard.
+func (r *Receiver) steer(raw *Frame, g wire.Glance) {
+	o := &r.boxes[0]
+	if len(r.boxes) > 1 { // else nothing waits for the hash, which is the longest chain here
+		o = &r.boxes[r.table[wire.SlotOf(g.Hash)]]
+	}
+	if o.filled == len(o.room) {
+		o.open(r)
+	}
+	f := &o.room[o.filled]
+	o.filled++
+	n := uint64(len(raw.Data))
+	o.pending.Octets += n
+	r.octets += n
+	r.number++
+	f.Data = raw.Data
+	f.Hash = g.Hash
+	f.Clock = r.clock.stamp(raw.Timestamp)
+	f.Timestamp = raw.Timestamp
+	f.Number = r.number
+	f.WireLen = raw.WireLen
+	f.Link = raw.Link
+	f.Role = buffers.RolePacket
+	f.ChecksumOffloaded = raw.ChecksumOffloaded
+	r.parser.Describe(&f.Packet, raw.Data, g) // last: nothing else has to be kept meanwhile
+}
 
 // receive takes one frame. Nothing here allocates, blocks (but for the wait of
 // a capture) or reads a clock.
@@ -327,7 +378,6 @@ func (r *Receiver) untracked(f *buffers.Frame, raw *Frame) {
 		return
 	}
 	shard := r.table[0]
-	r.boxes[shard].pending.Raw++
 	f.Hash = 0
 	r.commit(f, shard, raw, raw.Data, buffers.RoleRaw)
 }
@@ -336,17 +386,7 @@ func (r *Receiver) untracked(f *buffers.Frame, raw *Frame) {
 // r.guess.
 func (r *Receiver) track(f *buffers.Frame, raw *Frame, data []byte, role buffers.Role) {
 	f.Hash = f.Packet.Key.Hash(r.seed)
-	shard := uint16(0)
-	if len(r.boxes) > 1 { // else nothing waits for the hash, which is the longest chain here
-		shard = r.table[wire.SlotOf(f.Hash)]
-	}
-	pending := &r.boxes[shard].pending
-	if role == buffers.RoleDatagram {
-		pending.Datagrams++
-	} else {
-		pending.Frames++
-		pending.Octets += uint64(len(data))
-	}
+	shard := r.table[wire.SlotOf(f.Hash)]
 	r.commit(f, shard, raw, data, role)
 }
 
@@ -411,8 +451,7 @@ func (r *Receiver) mark(step bool) {
 	r.board.publish(&r.counts)
 }
 
-// commit adds f, whose Packet and Hash are set, to the open batch of a shard,
-// and sends the batch if it is full.
+// commit adds f, whose Packet and Hash are set, to the open batch of a shard.
 func (r *Receiver) commit(f *buffers.Frame, shard uint16, raw *Frame, data []byte, role buffers.Role) {
 	o := &r.boxes[shard]
 	if o != r.guess {
@@ -428,12 +467,14 @@ func (r *Receiver) commit(f *buffers.Frame, shard uint16, raw *Frame, data []byt
 	f.Link = raw.Link
 	f.Role = role
 	f.ChecksumOffloaded = raw.ChecksumOffloaded
-	added := o.batch.Next()
-	assert.That(added == f, "a frame is committed where it was made")
-	if o.batch.Full() {
-		r.flush(o)
+	assert.That(f == &o.room[o.filled], "a frame is committed where it was made")
+	o.filled++
+	switch role {
+	case buffers.RolePacket:
+		o.pending.Octets += uint64(len(data))
+	case buffers.RoleRaw:
+		o.pending.Raw++
+	case buffers.RoleDatagram:
+		o.pending.Datagrams++
 	}
 }
-
-// flush hands a box's open batch over, or drops what is in it.
-func (r *Receiver) flush(o *outbox) { o.flush(&r.counts.Shards[o.shard], r.wait) }

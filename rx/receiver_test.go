@@ -143,16 +143,19 @@ func TestBatchesAndChunksDoNotMatter(t *testing.T) {
 		if n := counts.Handed().Frames; n == 0 || counts.Refused[wire.NotIP] == 0 || counts.Handed().Datagrams == 0 {
 			t.Fatalf("the traffic lacks something: %+v", counts)
 		}
+		all := func(*wire.Packet, []byte, uint32) bool { return true } // each frame goes the long way
 		for _, alternative := range []struct {
-			src   Source
-			batch int
+			src    Source
+			batch  int
+			filter func(*wire.Packet, []byte, uint32) bool
 		}{
-			{NewMemory(slices.Clone(frames)...), 1},
-			{NewMemory(slices.Clone(frames)...), 7},
-			{file(blockOctets), 0},
-			{file(3000), 256},
+			{NewMemory(slices.Clone(frames)...), 1, nil},
+			{NewMemory(slices.Clone(frames)...), 7, nil},
+			{NewMemory(slices.Clone(frames)...), 7, all},
+			{file(blockOctets), 0, nil},
+			{file(3000), 256, nil},
 		} {
-			got, _, err := run(t, alternative.src, shards, Options{BatchFrames: alternative.batch}, true)
+			got, _, err := run(t, alternative.src, shards, Options{BatchFrames: alternative.batch, Filter: alternative.filter}, true)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -41,8 +41,7 @@ func (r *Receiver) Waits() bool { return !r.live }
 // must stand still.
 func (r *Receiver) Lane(slots []wire.Slot, shard int, lane Outlet) {
 	r.flushAll()
-	o := &r.boxes[len(r.boxes)-1]
-	o.outlet, o.shard = lane, shard
+	r.boxes[len(r.boxes)-1].lead(lane, &r.counts.Shards[shard])
 	for _, s := range slots {
 		r.table[s] = uint16(len(r.boxes) - 1)
 	}
@@ -61,6 +60,6 @@ func (r *Receiver) Steer(slots []wire.Slot, shard int) {
 // chunks, from fragments of other rings.
 func (r *Receiver) flushAll() {
 	for i := range r.boxes {
-		r.flush(&r.boxes[i])
+		r.boxes[i].flush(r.wait)
 	}
 }

@@ -53,15 +53,20 @@ type Outlet interface {
 // outbox is what is on its way to one shard.
 type outbox struct {
 	outlet  Outlet
-	shard   int            // that it leads to
-	batch   *buffers.Batch // the open batch; nil until there is a frame
-	pending Delivery       // what the open batch holds
-	owed    bool           // a mark with Step found no room
+	totals  *ShardTotals    // of the shard that it leads to
+	batch   *buffers.Batch  // the open batch; nil until there is a frame
+	room    []buffers.Frame // all that it has room for
+	filled  int             // how many of them are frames
+	pending Delivery        // what the open batch holds; Frames when it is sent
+	owed    bool            // a mark with Step found no room
 
 	leases leases
 	lease  *buffers.Block // what batches of the chunk at hand lend; nil until there is one
 	spent  bool           // the shard holds as many blocks as it may: nothing of this one is for it
 }
+
+// lead has the box lead to a shard.
+func (o *outbox) lead(outlet Outlet, totals *ShardTotals) { o.outlet, o.totals = outlet, totals }
 
 // lend binds the open batch to the block of the chunk at hand.
 func (o *outbox) lend(block *buffers.Block, shards int) {
@@ -83,34 +88,39 @@ func (o *outbox) leave() {
 	o.lease, o.spent = nil, false
 }
 
-// frame returns the frame that the next commit adds to the open batch.
+// frame returns the frame that the next commit adds to the open batch. A batch
+// that is full is sent now, when there is more for its shard.
 func (o *outbox) frame(r *Receiver) *buffers.Frame {
-	if o.batch == nil {
+	if o.filled == len(o.room) {
 		o.open(r)
 	}
-	n := len(o.batch.Frames)
-	return &o.batch.Frames[:n+1][n]
+	return &o.room[o.filled]
 }
 
-// open gets a batch for frames that lie in the block at hand. It is sent before
-// the next block comes.
+// open sends the open batch, if there is one, and gets another for frames that
+// lie in the block at hand: it is sent before the next block comes.
 func (o *outbox) open(r *Receiver) {
+	o.flush(r.wait)
 	o.batch = r.pool.Get()
+	o.room = o.batch.Frames[:cap(o.batch.Frames)]
 	if r.block != nil {
 		o.lend(r.block, r.shards)
 	}
 }
 
 // flush hands the open batch over, or drops what is in it.
-func (o *outbox) flush(t *ShardTotals, wait bool) {
+func (o *outbox) flush(wait bool) {
 	if o.batch == nil {
 		return
 	}
-	if len(o.batch.Frames) == 0 { // what it was opened for was filtered out
+	o.batch.Frames = o.room[:o.filled]
+	if o.filled == 0 { // what it was opened for was filtered out
 		o.batch.Release()
-		o.batch = nil
+		o.batch, o.room = nil, nil
 		return
 	}
+	t := o.totals
+	o.pending.Frames = uint64(o.filled) - o.pending.Datagrams - o.pending.Raw
 	if !o.spent && (o.outlet.Batch(o.batch, false) || wait && o.await(t)) {
 		t.Handed.add(&o.pending)
 	} else {
@@ -120,7 +130,7 @@ func (o *outbox) flush(t *ShardTotals, wait bool) {
 		t.Dropped.add(&o.pending)
 		o.batch.Release()
 	}
-	o.batch, o.pending = nil, Delivery{}
+	o.batch, o.room, o.filled, o.pending = nil, nil, 0, Delivery{}
 }
 
 // await hands the open batch over as soon as there is room, and notes how long

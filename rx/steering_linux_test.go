@@ -136,7 +136,7 @@ func (c *collector) Batch(b *buffers.Batch, _ bool) bool {
 		c.flows[f.Packet.Key]++
 		if f.Packet.Key.Proto == wire.ProtoUDP {
 			p := &f.Packet
-			c.texts[p.Key.Port[p.Sender]] = bytes.Clone(f.Data[p.PayloadOff:min(p.PayloadOff+p.PayloadLen, uint32(len(f.Data)))])
+			c.texts[p.Key.Port[p.Sender]] = bytes.Clone(f.Data[p.PayloadOff:min(uint32(p.PayloadOff)+p.PayloadLen, uint32(len(f.Data)))])
 		}
 	}
 	b.Release()

@@ -39,7 +39,7 @@ func VerifyTransport(p *Packet, data []byte) Sum {
 	if p.Outcome != Whole || p.Marks&MarkTruncated != 0 || p.Captured < p.PayloadLen {
 		return SumUnknown
 	}
-	b := data[p.TransportOff : p.PayloadOff+p.PayloadLen]
+	b := data[p.TransportOff : uint32(p.PayloadOff)+p.PayloadLen]
 	proto := p.Key.Proto
 	if p.Marks&MarkICMPError != 0 {
 		proto = ProtoICMP
@@ -79,7 +79,7 @@ func pseudoHeader(p *Packet, data []byte, proto Proto, n int) uint64 {
 	}
 	dst := h[24:40]
 	if p.Marks&MarkRouting != 0 {
-		dst = data[p.RouteOff : p.RouteOff+16]
+		dst = data[p.RouteOff:][:16]
 	}
 	return addOctets(addOctets(swapped(proto, n), h[8:24]), dst)
 }

@@ -24,6 +24,13 @@ func FuzzParse(f *testing.F) {
 		if p != again || p != slow {
 			t.Fatalf("not the same:\n%+v\n%+v\n%+v", p, again, slow)
 		}
+		if g := ps.Glance(LinkType(link), data, 7); g.Plain() {
+			again = garbage()
+			ps.Describe(&again, data, g)
+			if again != slow || g.Hash != slow.Key.Hash(7) {
+				t.Fatalf("a glance is not the same:\n%+v hash %x\n%+v hash %x", again, g.Hash, slow, slow.Key.Hash(7))
+			}
+		}
 		wantVerdict(t, &p, data)
 		if n := len(data); n > 0 {
 			cut := data[: n-1 : n-1]

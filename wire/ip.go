@@ -45,11 +45,6 @@ func (w *walk) ipv4() Layer {
 	w.datagram(4, hl, n-hl, marks)
 	w.ip.ttl, w.ip.proto = h[8], Proto(h[9])
 	if fo := binary.BigEndian.Uint16(h[6:]); fo&ipv4FragMask != 0 {
-		w.ip.frag = FragmentInfo{
-			ID:   uint32(binary.BigEndian.Uint16(h[4:])),
-			Off:  fo & 0x1fff * 8,
-			More: fo&0x2000 != 0,
-		}
 		w.commit(Fragment, endpoints{})
 		return LayerNone
 	}
@@ -106,9 +101,11 @@ func (w *walk) ipv6() Layer {
 		return w.stop(TooDeep)
 	}
 	w.off += c.off
+	if w.off > headMax {
+		return w.stop(TooDeep)
+	}
 	w.ip.body, w.ip.n, w.ip.proto = w.off, n-c.off, c.proto
 	if c.outcome == Fragment {
-		w.ip.frag = c.frag
 		w.commit(Fragment, endpoints{})
 		return LayerNone
 	}
@@ -159,8 +156,8 @@ func followExtensions(b []byte, next Proto) (c extensions) {
 				n, c.ah = (int(h[1])+2)*4, true
 			}
 		case ProtoFragment:
-			if len(h) >= 8 {
-				n = 8
+			if len(h) >= fragmentLen {
+				n = fragmentLen
 			}
 		default:
 			c.proto = next
@@ -176,7 +173,7 @@ func followExtensions(b []byte, next Proto) (c extensions) {
 				c.route = c.off + at
 			}
 		case ProtoFragment:
-			c.frag = fragmentInfo(h)
+			c.frag = fragment6(h)
 			if c.frag.More || c.frag.Off > 0 {
 				c.outcome = Fragment
 			}
@@ -210,8 +207,21 @@ func routedTo(h []byte) int {
 	return 0
 }
 
-// fragmentInfo reads a fragment header (RFC 8200 §4.5).
-func fragmentInfo(h []byte) FragmentInfo {
+// fragmentLen is the length of IPv6's fragment header.
+const fragmentLen = 8
+
+// fragment4 reads what an IPv4 header says of a fragment (RFC 791 §3.1).
+func fragment4(h []byte) FragmentInfo {
+	fo := binary.BigEndian.Uint16(h[6:])
+	return FragmentInfo{
+		ID:   uint32(binary.BigEndian.Uint16(h[4:])),
+		Off:  fo & 0x1fff * 8,
+		More: fo&0x2000 != 0,
+	}
+}
+
+// fragment6 reads a fragment header (RFC 8200 §4.5).
+func fragment6(h []byte) FragmentInfo {
 	fo := binary.BigEndian.Uint16(h[2:])
 	return FragmentInfo{ID: binary.BigEndian.Uint32(h[4:]), Off: fo &^ 7, More: fo&1 != 0}
 }
@@ -243,7 +253,14 @@ func IPChecksumOK(h []byte) bool {
 
 // ipv4HeaderOK does so for a header without options.
 func ipv4HeaderOK(h *[ipv4Len]byte) bool {
-	sum, c := bits.Add64(binary.LittleEndian.Uint64(h[0:]), binary.LittleEndian.Uint64(h[8:]), 0)
-	sum, c = bits.Add64(sum, uint64(binary.LittleEndian.Uint32(h[16:])), c)
+	le := binary.LittleEndian
+	return headerHolds(le.Uint64(h[0:]), le.Uint64(h[8:]), uint64(le.Uint32(h[16:])))
+}
+
+// headerHolds does so for its octets as words, of the third of which the lower
+// half is part of the header.
+func headerHolds(u, w, v uint64) bool {
+	sum, c := bits.Add64(u, w, 0)
+	sum, c = bits.Add64(sum, v&0xffffffff, c)
 	return holds(sum + c)
 }

@@ -91,7 +91,7 @@ func TestRFC791Fragment(t *testing.T) {
 	for _, test := range tests {
 		data := ether(0x0800, test.data)
 		p := parse(Parser{}, LinkEthernet, data)
-		if p.Outcome != Fragment || p.Frag != test.want || p.PayloadLen != test.n || p.Captured != test.n ||
+		if p.Outcome != Fragment || p.Fragment(data) != test.want || p.PayloadLen != test.n || p.Captured != test.n ||
 			p.TransportOff != 34 || p.PayloadOff != 34 || p.Key.Proto != ProtoTCP || p.Src() != netip.AddrPortFrom(client4.Addr(), 0) {
 			t.Errorf("%+v", p)
 		}
@@ -185,7 +185,7 @@ func TestRFC8200Fragment(t *testing.T) {
 		header := join("\x06\x00", test.offset, uint32(0xabcdef01))
 		data := ether(0x86dd, v6(ProtoDestOpts, "\x2c\x00\x01\x04", zeros(4), header, inner6[40:]))
 		p := parse(Parser{}, LinkEthernet, data)
-		if p.Outcome != Fragment || p.Frag != test.want || p.Key.Proto != ProtoTCP || p.Key.Port != [2]uint16{} ||
+		if p.Outcome != Fragment || p.Fragment(data) != test.want || p.Key.Proto != ProtoTCP || p.Key.Port != [2]uint16{} ||
 			string(p.Payload(data)) != string(inner6[40:]) {
 			t.Errorf("%+v", p)
 		}
@@ -226,6 +226,25 @@ func TestResume(t *testing.T) {
 		wantInner(t, &p, whole)
 		if p.Key != want.Key || p.Encap() != want.Encap() || p.VLAN != want.VLAN || p.NetworkOff != 0 {
 			t.Errorf("%+v %s\nwant %+v %s", p.Key, p.Encap(), want.Key, want.Encap())
+		}
+	}
+}
+
+// TestHeadersAreNear: offsets have 16 bits, so a header that begins too far into
+// the frame is not looked for.
+func TestHeadersAreNear(t *testing.T) {
+	for _, test := range []struct {
+		far  int
+		want Outcome
+	}{{1 << 10, Whole}, {headMax - etherLen - ipv4Len, Whole}, {headMax + 1, TooDeep}, {1 << 20, TooDeep}} {
+		head := make([]byte, test.far)
+		binary.LittleEndian.PutUint32(head, uint32(test.far))
+		binary.LittleEndian.PutUint32(head[8:], uint32(LinkEthernet))
+		data := join(head, ether(0x0800, inner4))
+		p := parse(Parser{}, LinkPKTAP, data)
+		wantSane(t, &p, data)
+		if p.Outcome != test.want || p.Outcome == Whole && int(p.NetworkOff) != test.far+etherLen {
+			t.Errorf("a header at %d: %v at %d", test.far, p.Outcome, p.NetworkOff)
 		}
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"net/netip"
-
-	"github.com/cespare/xxhash/v2"
 )
 
 // Proto is an IP protocol number, as IANA assigns them.
@@ -73,7 +71,7 @@ type FlowKey struct {
 	Port    [2]uint16   // TCP, UDP, SCTP; the identifier twice for ICMP echo; else 0
 	Proto   Proto
 	Version uint8  // 4 or 6
-	_       uint16 // always 0, so that keys compare as octets
+	zero    uint16 // so that keys compare as octets
 	// Scope tells apart networks whose addresses overlap: a hash of the VLAN
 	// identifiers in its upper half and of the tunnel identifiers in its lower
 	// one, of those that Parser.Scope asks for, else 0. A Fragment's holds both
@@ -114,15 +112,9 @@ func (k *FlowKey) Hash(seed uint64) uint64 {
 		return hash16(seed^(uint64(le.Uint32(k.Addr[0][12:]))|uint64(le.Uint32(k.Addr[1][12:]))<<32),
 			bits.RotateLeft64(seed, 32)^(uint64(k.Port[0])|uint64(k.Port[1])<<16|uint64(k.Proto)<<32|4<<40))
 	}
-	var b [56]byte
-	le.PutUint64(b[0:], seed)
-	for i := range k.Addr {
-		le.PutUint64(b[8+16*i:], le.Uint64(k.Addr[i][0:]))
-		le.PutUint64(b[16+16*i:], le.Uint64(k.Addr[i][8:]))
-	}
-	le.PutUint64(b[40:], seed^(uint64(k.Port[0])|uint64(k.Port[1])<<16|uint64(k.Proto)<<32|uint64(k.Version)<<40))
-	le.PutUint64(b[48:], k.Scope)
-	return xxhash.Sum64(b[:])
+	a0, a1 := &k.Addr[0], &k.Addr[1]
+	return hash56(seed, le.Uint64(a0[0:]), le.Uint64(a0[8:]), le.Uint64(a1[0:]), le.Uint64(a1[8:]),
+		seed^(uint64(k.Port[0])|uint64(k.Port[1])<<16|uint64(k.Proto)<<32|uint64(k.Version)<<40), k.Scope)
 }
 
 // SlotCount is the number of slots that keys hash to. It does not depend on the

@@ -9,14 +9,14 @@ import (
 // garbage is what a Packet may hold from an earlier use.
 func garbage() Packet {
 	p := Packet{
-		NetworkOff: math.MaxUint32, TransportOff: 7, PayloadOff: math.MaxUint32, PayloadLen: 9,
-		Captured: 1 << 30, OuterOff: 99, RouteOff: 3, Frag: FragmentInfo{1, 2, true}, Outcome: 200,
-		Sender: 1, TTL: 2, ICMPType: 3, ICMPCode: 4, Depth: 250, Marks: 0xffff, VLAN: 5,
+		NetworkOff: math.MaxUint16, TransportOff: 7, PayloadOff: math.MaxUint16, PayloadLen: 9,
+		Captured: 1 << 30, OuterOff: 99, RouteOff: 3, Outcome: 200, Sender: 1, TTL: 2, ICMPType: 3,
+		ICMPCode: 4, Depth: 250, Marks: 0xffff, VLAN: 5, VLANs: [vlanMax]uint16{6, 7, 8},
 	}
 	for i := range p.Stack {
 		p.Stack[i] = LayerOther
 	}
-	p.Segment = Segment{1, 2, 3, 4, 5, 6, 7, 0x1ff, 8, 0xff, 9}
+	p.Segment = Segment{1, 2, 3, 4, 5, 6, 0x1ff, 7, 0xff, 8, 9}
 	p.Key = FlowKey{Port: [2]uint16{1, 2}, Proto: 3, Version: 9, Scope: 4}
 	for i := range 16 {
 		p.Key.Addr[0][i], p.Key.Addr[1][i] = 0xaa, 0xbb
@@ -80,20 +80,20 @@ func wantSane(t *testing.T, p *Packet, data []byte) {
 	t.Helper()
 	n := uint32(len(data))
 	switch {
-	case p.NetworkOff > n || p.TransportOff > n || p.PayloadOff > n || p.OuterOff > n || p.RouteOff > n:
+	case uint32(max(p.NetworkOff, p.TransportOff, p.PayloadOff, p.OuterOff, p.RouteOff)) > n:
 		t.Fatalf("an offset lies beyond %d octets: %+v", n, p)
-	case p.Captured > p.PayloadLen || p.Captured > n-p.PayloadOff:
+	case p.Captured > p.PayloadLen || p.Captured > n-uint32(p.PayloadOff):
 		t.Fatalf("%d octets of %d captured in a frame of %d from %d", p.Captured, p.PayloadLen, n, p.PayloadOff)
 	case int(p.Depth) > len(p.Stack) || p.Outcome >= outcomeCount || p.Sender > 1:
 		t.Fatalf("depth %d outcome %d sender %d", p.Depth, p.Outcome, p.Sender)
 	case p.OuterOff > p.NetworkOff || p.NetworkOff > p.TransportOff || p.TransportOff > p.PayloadOff:
 		t.Fatalf("offsets are not in order: %+v", p)
-	case p.Outcome == Whole && p.Marks&MarkRouting != 0 && p.RouteOff+16 > n:
+	case p.Outcome == Whole && p.Marks&MarkRouting != 0 && uint32(p.RouteOff)+16 > n:
 		t.Fatalf("a routing address at %d of %d", p.RouteOff, n)
 	case p.Outcome <= Fragment && p.Key.Version != 4 && p.Key.Version != 6:
 		t.Fatalf("version %d", p.Key.Version)
-	case p.Outcome == Whole && p.Key.Proto == ProtoTCP && p.Marks&MarkICMPError == 0 && n-p.TransportOff < tcpLen:
-		t.Fatalf("a TCP header of %d octets", n-p.TransportOff)
+	case p.Outcome == Whole && p.Key.Proto == ProtoTCP && p.Marks&MarkICMPError == 0 && n-uint32(p.TransportOff) < tcpLen:
+		t.Fatalf("a TCP header of %d octets", n-uint32(p.TransportOff))
 	case p.Outcome == Whole && p.Key.Proto == ProtoTCP && p.Marks&MarkICMPError == 0 && p.Segment.Len != p.PayloadLen:
 		t.Fatalf("segment of %d octets, payload of %d", p.Segment.Len, p.PayloadLen)
 	}
@@ -119,7 +119,7 @@ func TestEveryTruncation(t *testing.T) {
 			if !got {
 				continue
 			}
-			truncated := n < int(whole.PayloadOff+whole.PayloadLen)
+			truncated := n < int(whole.PayloadOff)+int(whole.PayloadLen)
 			if p.Marks&MarkTruncated != 0 != truncated || p.Key != whole.Key || p.PayloadLen != whole.PayloadLen {
 				t.Fatalf("%s at %d of %d: %+v", f.name, n, len(f.data), p)
 			}

@@ -43,8 +43,14 @@ func (s Scope) mask() uint64 {
 // It allocates nothing and neither fails nor panics: Packet.Outcome says what
 // came of it. A frame is less than 2 GiB long.
 func (ps *Parser) Parse(p *Packet, link LinkType, data []byte) {
-	if link == LinkEthernet && ps.fast(p, data) {
-		return
+	if link == LinkEthernet && len(data) >= plainOctets {
+		if h := (*[plainOctets]byte)(data); isTCP4(h, len(data)) {
+			p.tcp4(data, order4(binary.LittleEndian.Uint64(h[ttlOff:]), binary.LittleEndian.Uint64(h[dstOff:])))
+			return
+		}
+		if ps.fast(p, data) {
+			return
+		}
 	}
 	w := walk{p: p, data: data, end: len(data), mask: ps.Scope.mask()}
 	w.run(w.link(link))
@@ -90,76 +96,25 @@ const fastTags = 2
 // captured. It reports false, with *p as it was, for anything else, which the
 // walk takes.
 func (ps *Parser) fast(p *Packet, data []byte) bool {
-	if len(data) < etherLen+ipv4Len+tcpLen {
-		return false
-	}
-	t := binary.BigEndian.Uint16(data[12:])
-	off := etherLen
-	for (t == 0x8100 || t == 0x88a8) && off < etherLen+fastTags*tagLen {
-		t = binary.BigEndian.Uint16(data[off+2:])
-		off += tagLen
-	}
-	ok := false
+	off, t := untag(data)
 	switch t {
 	case 0x0800:
-		ok = p.fast4(data[off:], uint32(off))
+		b := data[off:]
+		if !plain4(b) {
+			return false
+		}
+		p.describe4(b, off, order4(binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])))
 	case 0x86dd:
-		ok = p.fast6(data[off:], uint32(off))
+		b := data[off:]
+		if !plain6(b) {
+			return false
+		}
+		p.describe6(b, off, order6(b))
+	default:
+		return false
 	}
-	if ok && off > etherLen {
+	if off > etherLen {
 		ps.addTags(p, data[etherLen:off])
-	}
-	return ok
-}
-
-// fast4 parses the IPv4 packet b, which begins at off of the frame.
-func (p *Packet) fast4(b []byte, off uint32) bool {
-	if len(b) < ipv4Len+tcpLen {
-		return false
-	}
-	h := (*[ipv4Len]byte)(b)
-	n := int(binary.BigEndian.Uint16(h[2:]))
-	if h[0] != 0x45 || binary.BigEndian.Uint16(h[6:])&ipv4FragMask != 0 || n < ipv4Len || n > len(b) {
-		return false
-	}
-	l := fastTransport(Proto(h[9]), b[ipv4Len:], n-ipv4Len)
-	if l == LayerNone {
-		return false
-	}
-	p.plain(LayerIPv4, l, off, ipv4Len, h[8])
-	if !ipv4HeaderOK(h) {
-		p.Marks = MarkIPChecksum
-	}
-	p.set4((*[8]byte)(h[12:]), ports(b[ipv4Len:]), Proto(h[9]))
-	if l == LayerTCP {
-		p.tcp(b[ipv4Len:n], n-ipv4Len)
-	} else {
-		p.udp(b[ipv4Len:n], n-ipv4Len)
-	}
-	return true
-}
-
-// fast6 parses the IPv6 packet b, which begins at off of the frame.
-func (p *Packet) fast6(b []byte, off uint32) bool {
-	if len(b) < ipv6Len+tcpLen {
-		return false
-	}
-	h := (*[ipv6Len]byte)(b)
-	b = b[ipv6Len:]
-	n := int(binary.BigEndian.Uint16(h[4:]))
-	if h[0]>>4 != 6 || n > len(b) {
-		return false
-	}
-	l := fastTransport(Proto(h[6]), b, n)
-	if l == LayerNone {
-		return false
-	}
-	p.plain(LayerIPv6, l, off, ipv6Len, h[7])
-	p.set6((*[32]byte)(h[8:]), ports(b), Proto(h[6]))
-	if l == LayerTCP {
-		p.tcp(b[:n], n)
-	} else {
-		p.udp(b[:n], n)
 	}
 	return true
 }
@@ -175,32 +130,6 @@ func (ps *Parser) addTags(p *Packet, b []byte) {
 	}
 	p.Key.Scope &= ps.Scope.mask()
 	p.VLAN, p.VLANs = t.innermost, t.ids
-}
-
-// fastTransport names the TCP or UDP header in body, of which the IP header
-// announces n octets, or returns LayerNone if the fast path cannot take it.
-func fastTransport(proto Proto, body []byte, n int) Layer {
-	switch proto {
-	case ProtoTCP:
-		if hl := int(body[12]>>4) * 4; hl >= tcpLen && hl <= n {
-			return LayerTCP
-		}
-	case ProtoUDP:
-		if n >= udpLen && udpTunnel(body) == LayerNone {
-			return LayerUDP
-		}
-	}
-	return LayerNone
-}
-
-// plain overwrites the packet with what all packets of the fast path share, the
-// IP header of hl octets being at off.
-func (p *Packet) plain(network, transport Layer, off, hl uint32, ttl uint8) {
-	*p = Packet{}
-	p.NetworkOff, p.OuterOff, p.TransportOff = off, off, off+hl
-	p.TTL = ttl
-	p.Depth = 3
-	p.Stack[0], p.Stack[1], p.Stack[2] = LayerEthernet, network, transport
 }
 
 // endpoints are the ports of a packet, source first.

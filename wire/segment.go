@@ -59,19 +59,17 @@ const (
 //
 // It is a value without pointers: 32 octets (TestSizes).
 type Segment struct {
-	Seq   Seq    // SEG.SEQ
-	Ack   Seq    // SEG.ACK; valid iff Flags has ACK
-	Len   uint32 // octets of text by the IP header; SEG.LEN is Len plus one each for SYN and FIN
-	TSVal uint32 // valid iff Opts has OptTimestamp
-	TSEcr uint32 // valid iff Opts has OptTimestamp and Flags has ACK
-	Wnd   uint16 // SEG.WND as in the header, not scaled
-	Urg   uint16 // SEG.UP; valid iff Flags has URG
-	Flags Flags
-	MSS   uint16 // octets; valid iff Opts has OptMSS
-	Opts  Options
-	// WScale is the shift of RFC 7323 §2.2, as sent (it may exceed 14); valid
-	// iff Opts has OptWScale.
-	WScale uint8
+	Seq    Seq    // SEG.SEQ
+	Ack    Seq    // SEG.ACK; valid iff Flags has ACK
+	TSVal  uint32 // valid iff Opts has OptTimestamp
+	TSEcr  uint32 // valid iff Opts has OptTimestamp and Flags has ACK
+	Len    uint32 // octets of text by the IP header; SEG.LEN is Len plus one each for SYN and FIN
+	Wnd    uint16 // SEG.WND as in the header, not scaled
+	Flags  Flags
+	MSS    uint16 // octets; valid iff Opts has OptMSS
+	Opts   Options
+	WScale uint8  // the shift of RFC 7323 §2.2, as sent (it may exceed 14); valid iff Opts has OptWScale
+	Urg    uint16 // SEG.UP; valid iff Flags has URG
 }
 
 // End returns SEG.SEQ + SEG.LEN: the sequence number after the segment.

@@ -124,7 +124,7 @@ func slowParse(ps *Parser, p *Packet, link LinkType, data []byte) {
 // slowTransportOK computes a transport checksum from the packet's own octets:
 // pseudo-header written out, words added one by one.
 func slowTransportOK(p *Packet, data []byte, proto Proto) bool {
-	b := data[p.TransportOff : p.PayloadOff+p.PayloadLen]
+	b := data[p.TransportOff : uint32(p.PayloadOff)+p.PayloadLen]
 	h := data[p.NetworkOff:]
 	switch {
 	case proto == ProtoICMP:

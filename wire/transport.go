@@ -59,7 +59,7 @@ func (w *walk) upper(l Layer) Layer {
 // n octets by its header of which got were captured.
 func (p *Packet) after(hl, n, got int) {
 	at := min(hl, got)
-	p.PayloadOff = p.TransportOff + uint32(at)
+	p.PayloadOff = p.TransportOff + uint16(at)
 	p.PayloadLen = uint32(n - hl)
 	p.Captured = uint32(min(got-at, n-hl))
 }

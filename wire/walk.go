@@ -5,6 +5,11 @@ package wire
 // as much as ten thousand packets. Beyond it the outcome is TooDeep.
 const depthMax = 64
 
+// headMax is how far into a frame the parser looks for headers: offsets have 16
+// bits, and there must be room for the longest header behind the last one. Only
+// a jumbogram could have more before its payload.
+const headMax = 1<<16 - 1<<8
+
 // A walk goes through a frame's headers from the outside in. Each header has a
 // method that checks its length, advances off, and names the next header, or
 // says by stop why there is none.
@@ -27,7 +32,6 @@ type walk struct {
 		ttl     uint8
 		marks   Marks
 		route   int // valid iff marks has MarkRouting
-		frag    FragmentInfo
 	}
 
 	scope   uint64 // hashes of identifiers, as in FlowKey.Scope
@@ -69,9 +73,9 @@ func (w *walk) run(next Layer) {
 	}
 }
 
-// push notes that header l comes next. It reports false at the depth limit.
+// push notes that header l comes next. It reports false at the limits.
 func (w *walk) push(l Layer) bool {
-	if w.depth == depthMax {
+	if w.depth == depthMax || w.off > headMax {
 		return false
 	}
 	if int(w.depth) < len(w.stack) {
@@ -151,14 +155,13 @@ func (w *walk) commit(o Outcome, e endpoints) {
 		marks |= MarkOuterPartial
 	}
 	*p = Packet{}
-	p.NetworkOff, p.OuterOff = uint32(w.ip.off), uint32(w.outer)
-	p.TransportOff, p.RouteOff = uint32(w.ip.body), uint32(w.ip.route)
+	p.NetworkOff, p.OuterOff = uint16(w.ip.off), uint16(w.outer)
+	p.TransportOff, p.RouteOff = uint16(w.ip.body), uint16(w.ip.route)
 	p.Outcome, p.Marks, p.TTL = o, marks, w.ip.ttl
 	p.after(0, w.ip.n, w.end-w.ip.body)
 	mask := w.mask
 	if o == Fragment {
 		mask = ^uint64(0)
-		p.Frag = w.ip.frag
 	}
 	h := w.data[w.ip.off:]
 	if w.ip.version == 4 {

@@ -99,7 +99,7 @@ func (f *floor) count(s *segment, frame *rx.Frame) {
 func (f *floor) holds(s *segment, data []byte) bool {
 	p := &f.packet
 	p.Key.Version = s.version
-	p.NetworkOff, p.TransportOff, p.PayloadOff = etherOctets, s.transport, s.payload
+	p.NetworkOff, p.TransportOff, p.PayloadOff = etherOctets, uint16(s.transport), uint16(s.payload)
 	p.PayloadLen, p.Captured = s.end-s.payload, s.end-s.payload
 	return wire.VerifyTransport(p, data) == wire.SumGood
 }
