@@ -185,15 +185,22 @@ func (r *Receiver) Counters() Counters { return r.board.read() }
 func (r *Receiver) WantRaw(on bool) { r.raw.Store(on) }
 
 // Run receives until the source ends, breaks or ctx is done, then closes the
-// source. The shards have all frames when it returns, and a last mark. Being
+// source; of a Stopper it takes first what that still has. The shards have all frames when it returns, and a last mark. Being
 // stopped by ctx is not an error.
 func (r *Receiver) Run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { r.src.Close() })
+	stopper, stops := r.src.(Stopper)
+	stop := context.AfterFunc(ctx, func() {
+		if stops {
+			stopper.Stop()
+		} else {
+			r.src.Close()
+		}
+	})
 	defer stop()
 	defer stay(r.src)()
 	var c Chunk
 	var err error
-	for err == nil && !r.sated() && ctx.Err() == nil {
+	for err == nil && !r.sated() && (stops || ctx.Err() == nil) {
 		err = r.src.Next(&c)
 		r.moveOn(func() { r.take(&c) })
 	}

@@ -42,8 +42,9 @@ type Ring struct {
 	group *ringGroup
 	index int // of the group
 
-	closed atomic.Bool
-	napper napper
+	closed  atomic.Bool
+	stopped atomic.Bool // it is asked to end
+	napper  napper
 
 	mu      sync.Mutex   // held by Next; Close waits for it
 	sock    *ringSocket  // nil before the first Next, while the interface is away, and after Close
@@ -55,9 +56,10 @@ type Ring struct {
 	size    atomic.Int32 // blocks of sock, 0 for none
 	at      atomic.Int64 // index of the interface that sock is bound to, -1 for none
 
-	pacing pacing
-	tally  tally
-	limits limits // guarded by tally.mu
+	pacing   pacing
+	stopping stopping
+	tally    tally
+	limits   limits // guarded by tally.mu
 }
 
 // ringGroup is what the rings of one OpenRings share.
@@ -180,6 +182,9 @@ func (r *Ring) Next(c *Chunk) error {
 	for {
 		if r.closed.Load() {
 			return ErrClosed
+		}
+		if r.stopped.Load() {
+			return r.last(c)
 		}
 		if r.cut(c) {
 			r.note(r.frames[len(r.frames)-1].Timestamp)

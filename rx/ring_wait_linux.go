@@ -85,7 +85,7 @@ func (r *Ring) wait() (idle bool, err error) {
 			r.sleep(nil, r.owed(now, idleAfter))
 			return true, nil
 		}
-		if r.closed.Load() || r.sock.ready() {
+		if r.closed.Load() || r.stopped.Load() || r.sock.ready() {
 			return false, nil
 		}
 		left := r.owed(now, deadline.Sub(now))

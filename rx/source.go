@@ -38,6 +38,15 @@ type Live interface {
 	Live() bool
 }
 
+// Stopper is implemented by sources that have frames on their way when they are
+// asked to end, which are to be received all the same.
+type Stopper interface {
+	Source
+	// Stop lets no more frames in, and returns at once: Next brings those that are
+	// in already, and then io.EOF. It may come from any goroutine.
+	Stop()
+}
+
 // Frame is one frame as it was captured.
 type Frame struct {
 	Data      []byte // captured octets, lent until the chunk's block is released
