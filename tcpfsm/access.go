@@ -41,8 +41,10 @@ func (c *Conn) StreamStart(d wire.Dir) (start wire.Seq, ok bool) {
 // FIN returns the sequence number of the FIN of direction d, which is where its
 // stream ends; once known, it never changes.
 func (c *Conn) FIN(d wire.Dir) (fin wire.Seq, ok bool) {
-	e := c.end(d)
-	return e.fin, e.has(factFIN)
+	if !c.ends[d&1].has(factFIN) {
+		return 0, false // without a look at the half that few segments need
+	}
+	return c.rest[d&1].fin, true
 }
 
 // SndUNA returns SND.UNA of the endpoint that sends in direction d: what its
