@@ -76,7 +76,8 @@ type Delta struct {
 // either end, but not in its control bits.
 func (c *Conn) Step(sent, received *wire.Segment, d wire.Dir, r Rules) (delta Delta) {
 	if sent == received && c.plain(sent, d) {
-		delta.From, delta.To = bothEstablished, bothEstablished
+		delta.From = [2]State{c.ends[0].state, c.ends[1].state}
+		delta.To = delta.From
 		delta.Acked = c.stepPlain(sent, d)
 		return delta
 	}
@@ -84,9 +85,6 @@ func (c *Conn) Step(sent, received *wire.Segment, d wire.Dir, r Rules) (delta De
 	c.Advance(&delta, &look, sent, received, d, r)
 	return delta
 }
-
-// bothEstablished is what plain segments leave.
-var bothEstablished = [2]State{Established, Established}
 
 // Look says what seg, travelling in direction d, would be if it were shown to
 // Step now and arrived as it is. It changes nothing.
@@ -102,7 +100,8 @@ func (c *Conn) Look(seg *wire.Segment, d wire.Dir, r Rules) (look Look) {
 
 // plain reports whether seg is what nearly all segments are: the next one in
 // order of an established connection without holes, inside the window, with a
-// valid ACK and timestamp, and not moving the window's edge to the left.
+// valid ACK and timestamp, and not moving the window's edge to the left. An
+// endpoint that is untracked counts as established: it has no state to leave.
 func (c *Conn) plain(seg *wire.Segment, d wire.Dir) bool {
 	const control = wire.SYN | wire.FIN | wire.RST | wire.ACK
 	if c.marks&markPlain == 0 || seg.Flags&control != wire.ACK {
@@ -224,7 +223,7 @@ func (c *Conn) settle(t *turn) {
 	}
 	c.marks &^= markPlain
 	const needed = factSeen | factKnown | factEdge | factAcked
-	if a.state == Established && b.state == Established && a.facts&b.facts&needed == needed && (a.facts|b.facts)&(factFIN|factHoles) == 0 &&
+	if a.state.open() && b.state.open() && a.facts&b.facts&needed == needed && (a.facts|b.facts)&(factFIN|factHoles) == 0 &&
 		a.rcvNXT == b.sndNXT && b.rcvNXT == a.sndNXT {
 		c.marks |= markPlain
 	}
@@ -285,5 +284,4 @@ func (c *Conn) Expire(d wire.Dir) Delta {
 // sequence numbers is kept up.
 func (c *Conn) Untrack(d wire.Dir) {
 	c.ends[d&1].state = Untracked
-	c.marks &^= markPlain
 }

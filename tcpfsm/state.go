@@ -40,6 +40,10 @@ func (s State) String() string {
 // numbers and that its own arrived (RFC 9293 §3.5, "synchronized states").
 func (s State) synchronized() bool { return s >= Established && s <= TimeWait }
 
+// open reports whether nothing stands in the way of text in either direction, as
+// far as is known of the endpoint.
+func (s State) open() bool { return s == Established || s == Untracked }
+
 // Start says with what kind of segment a connection was picked up.
 type Start uint8
 

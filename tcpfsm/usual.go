@@ -119,7 +119,7 @@ func (c *Conn) usualACK(snd, rcv *tcb, seg *wire.Segment, d wire.Dir, delta *Del
 			delta.Established = true
 		}
 		c.marks |= markPlain
-	case snd.state == TimeWait && rcv.state == LastAck && rcv.has(factFIN) && c.rest[d&1^1].fin+1 == seg.Ack && snd.has(factFIN|factFINRcvd) &&
+	case (snd.state == TimeWait || snd.state == Untracked) && rcv.state == LastAck && rcv.has(factFIN) && c.rest[d&1^1].fin+1 == seg.Ack && snd.has(factFIN|factFINRcvd) &&
 		!rcv.has(factFINAcked) && c.marks&markOver == 0:
 		snd.acks(rcv, seg, delta)
 		rcv.set(factFINAcked)
@@ -136,8 +136,8 @@ func (c *Conn) usualACK(snd, rcv *tcb, seg *wire.Segment, d wire.Dir, delta *Del
 // the FIN acknowledges the first one's.
 func (c *Conn) usualFIN(snd, rcv *tcb, seg *wire.Segment, d wire.Dir, delta *Delta) bool {
 	const control = wire.FIN | wire.ACK
-	first := snd.state == Established && rcv.state == Established && c.marks&markPlain != 0
-	second := snd.state == CloseWait && rcv.state == FinWait1 && rcv.has(factFIN) && c.rest[d&1^1].fin+1 == seg.Ack &&
+	first := snd.state.open() && rcv.state.open() && c.marks&markPlain != 0
+	second := (snd.state == CloseWait || snd.state == Untracked) && (rcv.state == FinWait1 || rcv.state == Untracked) && rcv.has(factFIN) && c.rest[d&1^1].fin+1 == seg.Ack &&
 		!rcv.has(factFINAcked) && snd.has(factFINRcvd) && snd.facts&(factFIN|factFINFlag) == 0
 	if !first && !second || seg.Flags&control != control || snd.any(factFIN|factFINFlag) {
 		return false
@@ -155,6 +155,10 @@ func (c *Conn) usualFIN(snd, rcv *tcb, seg *wire.Segment, d wire.Dir, delta *Del
 	rcv.set(factFINRcvd)
 	delta.Anomalies |= rcv.apply(1 << rcvFIN)
 	c.marks &^= markPlain
+	if c.marks&markOver == 0 && c.over(false) { // the other side, and this one is untracked
+		c.marks |= markOver
+		delta.Closed = true
+	}
 	return true
 }
 

@@ -19,8 +19,19 @@ func TestUsualIsStep(t *testing.T) {
 	for range lives {
 		var c Conn
 		rules := Rules{Strict: rng.IntN(2) == 0}
-		for _, s := range usualLife(rng) {
+		untracked := rng.IntN(40) // after so many segments; most lives are shorter
+		for i, s := range usualLife(rng) {
+			if i == untracked {
+				c.Untrack(wire.Dir(rng.IntN(2)))
+			}
 			before, long := c, c
+			if c.plain(&s.Segment, s.d) {
+				c.stepPlain(&s.Segment, s.d)
+				if long.step(new(Delta), new(Look), &s.Segment, &s.Segment, s.d, rules); c != long {
+					t.Fatalf("seed %d, strict %v: %+v\nof %+v\nplain %+v\nstep  %+v", seed, rules.Strict, s, before, c, long)
+				}
+				continue
+			}
 			var delta, longDelta Delta
 			var look, longLook Look
 			all++
