@@ -100,10 +100,13 @@ func (a *Arena) Insert(s *Stream, slot wire.Slot, off uint64, text []byte, r *Re
 	}
 	a.lent, a.lentTo = r, s
 	end := off + uint64(len(text))
-	if s.hold == 0 && off == s.next && end > off {
+	if off == s.next && end > off && !a.Waits(s) {
 		r.New = uint32(len(text))
 		r.Pieces = append(r.Pieces, Piece{Off: off, Data: text, Lent: true})
 		s.next = end
+		if s.hold != 0 {
+			a.keepOn(s, slot, off, text)
+		}
 		return
 	}
 	a.insert(s, slot, off, text, r)

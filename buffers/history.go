@@ -1,6 +1,9 @@
 package buffers
 
-import "github.com/mbox-stack/mbox/wire"
+import (
+	"github.com/mbox-stack/mbox/internal/assert"
+	"github.com/mbox-stack/mbox/wire"
+)
 
 // historyBlock is the size at which blocks for retained octets stop to grow, so
 // that many small segments share one; at most one block of it is kept for a
@@ -72,6 +75,18 @@ func (a *Arena) retireOldest(h *hold, slot wire.Slot) uint64 {
 	h.history -= octets
 	a.retire(h, slot, n)
 	return octets
+}
+
+// keepOn retains octets that were just delivered, of a stream of which nothing
+// waits.
+func (a *Arena) keepOn(s *Stream, slot wire.Slot, off uint64, data []byte) {
+	if h := a.holds.At(s.hold); h.retaining {
+		a.keep(s, h, slot, off, data)
+		a.expire(h, slot)
+	}
+	if assert.Enabled {
+		a.check(s)
+	}
 }
 
 // keep retains octets that were just delivered from a segment, as far as the

@@ -46,6 +46,9 @@ func (a *Arena) FirstHole(s *Stream) (Range, bool) {
 	return Range{s.next, a.pieces.At(h.ahead).off}, true
 }
 
+// Waits reports whether octets of s are held beyond a hole.
+func (a *Arena) Waits(s *Stream) bool { return s.hold != 0 && a.holds.At(s.hold).ahead != 0 }
+
 // Pending returns how many octets of s are held beyond its first hole.
 func (a *Arena) Pending(s *Stream) uint64 {
 	if s.hold == 0 {

@@ -42,6 +42,9 @@ func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 		return true
 	}
 	fl.conn.AdvancePlain(&p.Segment, d)
+	if fl.paired() {
+		s.quickAcked(fl, d.Reverse())
+	}
 	fl.last = f.Clock
 	fl.flags |= flowActive
 	if !t.add(p.PayloadLen) {
@@ -78,7 +81,7 @@ func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool
 	plan := s.plans.At(fl.plan)
 	if p.PayloadLen > 0 || fl.flags&flowFresh != 0 || plan.Wants(uevents.KindRexmit, uevents.PreTCP, d) ||
 		fl.flags&(flowUnread<<d) != 0 && plan.Reassemble[d&1] ||
-		fl.paired() && !s.holdsNothing(fl, plan) || fl.conn.Renews(&p.Segment, d) || s.checksumBad(f) {
+		fl.paired() && s.waits(fl) || fl.conn.Renews(&p.Segment, d) || s.checksumBad(f) {
 		return false
 	}
 	before := plan.Wants(uevents.KindPacket, uevents.PreTCP, d)
@@ -100,7 +103,7 @@ func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool
 		s.timeHandshake(fl, p, d)
 	}
 	s.relist(h, fl, f.Hash)
-	s.stage = stageText
+	s.stage = stageAcked
 	if !before && plan.WantsTurn(d) {
 		s.frame = f
 		s.quickScene(h, fl, d)
@@ -112,6 +115,9 @@ func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool
 		if s.seg.changed {
 			return true
 		}
+	}
+	if fl.paired() && p.Segment.Flags.Has(wire.ACK) {
+		s.quickAcked(fl, d.Reverse())
 	}
 	if plan.Reassemble[d&1] && !s.straighten(fl, plan, d) {
 		s.pairOf(fl)
@@ -133,17 +139,23 @@ func (s *Shard) known(f *buffers.Frame, hint handle) (handle, *flow) {
 	return s.lookup(f.Hash, &f.Packet.Key)
 }
 
-// holdsNothing reports whether nothing is held of either stream of the flow, nor
-// to be kept.
-func (s *Shard) holdsNothing(fl *flow, plan *uevents.Plan) bool {
-	if plan.Keep[0] || plan.Keep[1] {
-		return false
-	}
+// waits reports whether octets of either stream of the flow wait for a hole.
+func (s *Shard) waits(fl *flow) bool {
 	pr := s.pairs.At(fl.pair)
-	return !pr.dir[0].stream.Holds() && !pr.dir[1].stream.Holds()
+	return s.arena.Waits(&pr.dir[0].stream) || s.arena.Waits(&pr.dir[1].stream)
 }
 
-// inOrder reports whether the flow holds nothing, and the packet is where its
+// quickAcked is the stage acked for a flow without holes.
+func (s *Shard) quickAcked(fl *flow, peer wire.Dir) {
+	if st := s.side(fl, peer); st.open && st.stream.Holds() {
+		una, known := fl.conn.SndUNA(peer)
+		if off, ok := st.offset(una); ok && known {
+			s.arena.Acknowledge(&st.stream, fl.id.Slot(), off)
+		}
+	}
+}
+
+// inOrder reports whether nothing of the flow waits, and the packet is where its
 // side's stream stands, if somebody reads that. A stream that is not open yet is
 // for the stages: its place is told by the first segment that gets to it, with
 // text or without.
@@ -151,7 +163,7 @@ func (s *Shard) inOrder(fl *flow, plan *uevents.Plan, p *wire.Packet, d wire.Dir
 	if !fl.paired() {
 		return !plan.Reassemble[d&1] || fl.isStraight(d)
 	}
-	if !s.holdsNothing(fl, plan) {
+	if s.waits(fl) {
 		return false
 	}
 	st := s.side(fl, d&1)
