@@ -49,6 +49,26 @@ func (a *Arena) FirstHole(s *Stream) (Range, bool) {
 // Waits reports whether octets of s are held beyond a hole.
 func (a *Arena) Waits(s *Stream) bool { return s.hold != 0 && a.holds.At(s.hold).ahead != 0 }
 
+// Touch looks at what there is of s, so that it is near when it is needed.
+func (a *Arena) Touch(s *Stream) uint64 {
+	if s.hold == 0 {
+		return 0
+	}
+	return a.holds.At(s.hold).history
+}
+
+// TouchTail is Touch for the last that is held of s, and where it lies.
+func (a *Arena) TouchTail(s *Stream) uint64 {
+	if s.hold == 0 {
+		return 0
+	}
+	h := a.holds.At(s.hold)
+	if h.tail == 0 {
+		return 0
+	}
+	return a.pieces.At(h.tail).end()
+}
+
 // Pending returns how many octets of s are held beyond its first hole.
 func (a *Arena) Pending(s *Stream) uint64 {
 	if s.hold == 0 {

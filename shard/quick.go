@@ -145,6 +145,35 @@ func (s *Shard) waits(fl *flow) bool {
 	return s.arena.Waits(&pr.dir[0].stream) || s.arena.Waits(&pr.dir[1].stream)
 }
 
+// touchPairs is from how many pairs on they are warmed up: fewer, with what is held
+// of them, are in a core's caches.
+const touchPairs = 1 << 12
+
+// warmStreams is warmRecords for streams that are not straight: their pairs, and
+// then what is held of them.
+func (s *Shard) warmStreams(n int) (sum uint64) {
+	var all [warmFrames]handle
+	pairs := all[:0]
+	for _, h := range s.hints[:n] {
+		if h == 0 {
+			continue
+		}
+		if fl := s.flows.At(h); fl.paired() {
+			pairs = append(pairs, fl.pair)
+			sum += s.pairs.At(fl.pair).dir[0].stream.Next()
+		}
+	}
+	for _, h := range pairs {
+		pr := s.pairs.At(h)
+		sum += s.arena.Touch(&pr.dir[0].stream) + s.arena.Touch(&pr.dir[1].stream)
+	}
+	for _, h := range pairs {
+		pr := s.pairs.At(h)
+		sum += s.arena.TouchTail(&pr.dir[0].stream) + s.arena.TouchTail(&pr.dir[1].stream)
+	}
+	return sum
+}
+
 // quickAcked is the stage acked for a flow without holes.
 func (s *Shard) quickAcked(fl *flow, peer wire.Dir) {
 	if st := s.side(fl, peer); st.open && st.stream.Holds() {

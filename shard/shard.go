@@ -271,6 +271,9 @@ func (s *Shard) warmRecords(n int) {
 			sum += uint64(fl.plan) + uint64(fl.conn.State(wire.ToServer)) + uint64(fl.id)
 		}
 	}
+	if s.pairs.Len() > touchPairs {
+		sum += s.warmStreams(n)
+	}
 	s.warmed += sum // so that the loads are not left out
 }
 
