@@ -110,31 +110,66 @@ func verifyCRC(b []byte) Sum {
 // words are added eight octets at a time and in little-endian order: a one's
 // complement sum has its octets swapped for that and is otherwise the same (RFC
 // 1071 §2(B)), and what it has to be, all ones, is the same either way.
+//
+// An addition with carry waits for the one before it, so there are two chains of
+// them, which a core takes at the same time.
 func addOctets(sum uint64, b []byte) uint64 {
-	var c uint64
-	for len(b) >= 64 {
-		h := (*[64]byte)(b)
-		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(h[0:]), 0)
-		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(h[8:]), c)
-		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(h[16:]), c)
-		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(h[24:]), c)
-		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(h[32:]), c)
-		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(h[40:]), c)
-		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(h[48:]), c)
-		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(h[56:]), c)
-		sum += c
-		b = b[64:]
+	le := binary.LittleEndian
+	var other, c uint64
+	for len(b) >= 128 {
+		h := (*[128]byte)(b)
+		sum, c = bits.Add64(sum, le.Uint64(h[0:]), 0)
+		sum, c = bits.Add64(sum, le.Uint64(h[8:]), c)
+		sum, c = bits.Add64(sum, le.Uint64(h[16:]), c)
+		sum, c = bits.Add64(sum, le.Uint64(h[24:]), c)
+		sum, c = bits.Add64(sum, le.Uint64(h[32:]), c)
+		sum, c = bits.Add64(sum, le.Uint64(h[40:]), c)
+		sum, c = bits.Add64(sum, le.Uint64(h[48:]), c)
+		sum, c = bits.Add64(sum, le.Uint64(h[56:]), c)
+		sum, _ = bits.Add64(sum, 0, c)
+		other, c = bits.Add64(other, le.Uint64(h[64:]), 0)
+		other, c = bits.Add64(other, le.Uint64(h[72:]), c)
+		other, c = bits.Add64(other, le.Uint64(h[80:]), c)
+		other, c = bits.Add64(other, le.Uint64(h[88:]), c)
+		other, c = bits.Add64(other, le.Uint64(h[96:]), c)
+		other, c = bits.Add64(other, le.Uint64(h[104:]), c)
+		other, c = bits.Add64(other, le.Uint64(h[112:]), c)
+		other, c = bits.Add64(other, le.Uint64(h[120:]), c)
+		other, _ = bits.Add64(other, 0, c)
+		b = b[128:]
+	}
+	sum, c = bits.Add64(sum, other, 0)
+	sum, _ = bits.Add64(sum, 0, c)
+	for len(b) >= 32 {
+		h := (*[32]byte)(b)
+		sum, c = bits.Add64(sum, le.Uint64(h[0:]), 0)
+		sum, c = bits.Add64(sum, le.Uint64(h[8:]), c)
+		sum, c = bits.Add64(sum, le.Uint64(h[16:]), c)
+		sum, c = bits.Add64(sum, le.Uint64(h[24:]), c)
+		sum, _ = bits.Add64(sum, 0, c)
+		b = b[32:]
 	}
 	for len(b) >= 8 {
-		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(b), 0)
-		sum += c
+		sum, c = bits.Add64(sum, le.Uint64(b), 0)
+		sum, _ = bits.Add64(sum, 0, c)
 		b = b[8:]
 	}
+	sum, c = bits.Add64(sum, fewOctets(b), 0)
+	return sum + c
+}
+
+// fewOctets returns the sum of the 16-bit words of fewer than eight octets.
+func fewOctets(b []byte) (sum uint64) {
+	if len(b) >= 4 {
+		sum = uint64(binary.LittleEndian.Uint32(b))
+		b = b[4:]
+	}
+	if len(b) >= 2 {
+		sum += uint64(binary.LittleEndian.Uint16(b))
+		b = b[2:]
+	}
 	if len(b) > 0 {
-		var last [8]byte
-		copy(last[:], b)
-		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(last[:]), 0)
-		sum += c
+		sum += uint64(b[0])
 	}
 	return sum
 }
