@@ -142,7 +142,7 @@ func (d *Dispatcher) steps() {
 			}
 			d.held = true
 		}
-		if o.handler != nil && d.calls(o) {
+		if o.handler != nil && (!d.changed && d.ctx.now.Only == 0 || d.calls(o)) {
 			if assert.Enabled {
 				d.lend(o.handler)
 			} else {
