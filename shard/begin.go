@@ -41,8 +41,8 @@ func (s *Shard) begin() {
 	s.stage = stageLook
 }
 
-// quickBegin begins a flow with a SYN of the usual kind that nobody is told of.
-// It reports false, having changed nothing, for any other packet.
+// quickBegin begins a flow with a SYN of the usual kind. It reports false, having
+// changed nothing, for any other packet.
 func (s *Shard) quickBegin(f *buffers.Frame) bool {
 	const d = wire.ToServer
 	p := &f.Packet
@@ -51,22 +51,29 @@ func (s *Shard) quickBegin(f *buffers.Frame) bool {
 	}
 	sl := s.slotOf(f.Hash)
 	mask := s.plans.Snapshot().FlowMask(&p.Key, p.Sender)
-	if mask == 0 || sl.live >= s.cfg.FlowsPerSlot || s.plans.At(s.plans.ForMask(mask)).Watched || s.checksumBad(f) {
+	if mask == 0 || sl.live >= s.cfg.FlowsPerSlot || s.checksumBad(f) ||
+		s.plans.At(s.plans.ForMask(mask)).Wants(uevents.KindRexmit, uevents.PreTCP, d) {
 		return false
 	}
 	h, fl := s.enrol(f, sl, makeRole(p.Sender, uevents.StartSYN, lifeEmbryonic), mask)
 	if h == 0 {
 		return false
 	}
-	s.arrived(f)
-	fl.flags = 0
+	plan := s.plans.At(fl.plan)
+	if !plan.Watched {
+		s.arrived(f)
+	} else if !s.quickPre(f, h, fl, plan, d, true) {
+		return true
+	}
+	fl.flags &^= flowFresh
 	s.count(fl, p, d)
 	s.seg = segmentState{facts: facts{dir: d}}
 	fl.conn.Usual(&s.seg.delta, &s.seg.look, &p.Segment, d)
 	s.fate(FateTracked)
-	if plan := s.plans.At(fl.plan); plan.Reassemble[d] && !s.straighten(fl, plan, d) {
-		s.pairOf(fl)
-		s.position(fl, d)
+	if plan.Watched {
+		s.quickTold(f, h, fl, plan, d, true)
+	} else {
+		s.quickOpen(f, fl, plan, d)
 	}
 	return true
 }

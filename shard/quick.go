@@ -38,7 +38,7 @@ func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 	if (plan.Reassemble[d&1] || fl.pair != 0) && !s.inOrder(fl, plan, p, d) || s.checksumBad(f) {
 		return false
 	}
-	if !s.quickPre(f, h, fl, plan, d) {
+	if !s.quickPre(f, h, fl, plan, d, false) {
 		return true
 	}
 	fl.conn.AdvancePlain(&p.Segment, d)
@@ -62,7 +62,7 @@ func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 
 // quickPre counts the frame and raises what comes before the step. It reports
 // false if that made the segment anything but plain: the stages go on.
-func (s *Shard) quickPre(f *buffers.Frame, h handle, fl *flow, plan *uevents.Plan, d wire.Dir) bool {
+func (s *Shard) quickPre(f *buffers.Frame, h handle, fl *flow, plan *uevents.Plan, d wire.Dir, begins bool) bool {
 	if !plan.Wants(uevents.KindPacket, uevents.PreTCP, d) {
 		s.arrived(f)
 		return true
@@ -70,6 +70,7 @@ func (s *Shard) quickPre(f *buffers.Frame, h handle, fl *flow, plan *uevents.Pla
 	s.enter(f)
 	s.stage = stageRepeat
 	s.quickScene(h, fl, d)
+	s.seg.begins = begins
 	s.disp.Raise(uevents.KindPacket, uevents.PreTCP, d, nil, 0)
 	return !s.seg.dropped && !s.seg.changed
 }
@@ -85,7 +86,7 @@ func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool
 		return false
 	}
 	before := plan.Wants(uevents.KindPacket, uevents.PreTCP, d)
-	if before && !s.quickPre(f, h, fl, plan, d) {
+	if before && !s.quickPre(f, h, fl, plan, d, false) {
 		return true
 	}
 	s.seg = segmentState{facts: facts{dir: d}}
@@ -103,30 +104,45 @@ func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool
 		s.timeHandshake(fl, p, d)
 	}
 	s.relist(h, fl, f.Hash)
+	if s.frame != nil || plan.WantsTurn(d) {
+		s.quickTold(f, h, fl, plan, d, false)
+	} else {
+		s.quickOpen(f, fl, plan, d)
+	}
+	return true
+}
+
+// quickTold raises what a usual segment has changed, opens its stream and ends
+// the work on the frame, unless a handler has changed something: that is for the
+// stages.
+func (s *Shard) quickTold(f *buffers.Frame, h handle, fl *flow, plan *uevents.Plan, d wire.Dir, begins bool) {
 	s.stage = stageAcked
-	if !before && plan.WantsTurn(d) {
+	if s.frame == nil {
 		s.frame = f
 		s.quickScene(h, fl, d)
 	}
-	if s.frame != nil {
-		if s.raiseTCP(d); !s.disp.Idle() {
-			s.disp.Run()
-		}
-		if s.seg.changed {
-			return true
-		}
+	if begins {
+		s.disp.Add(uevents.KindConnStart, uevents.PostTCP, d)
 	}
-	if fl.paired() && p.Segment.Flags.Has(wire.ACK) {
+	if s.raiseTCP(d); !s.disp.Idle() {
+		s.disp.Run()
+	}
+	if s.seg.changed {
+		return
+	}
+	s.quickOpen(f, fl, plan, d)
+	s.quickPost(f, h, fl, d, false)
+}
+
+// quickOpen is the stages acked and text for a usual segment, which has none.
+func (s *Shard) quickOpen(f *buffers.Frame, fl *flow, plan *uevents.Plan, d wire.Dir) {
+	if fl.paired() && f.Packet.Segment.Flags.Has(wire.ACK) {
 		s.quickAcked(fl, d.Reverse())
 	}
 	if plan.Reassemble[d&1] && !s.straighten(fl, plan, d) {
 		s.pairOf(fl)
 		s.position(fl, d)
 	}
-	if s.frame != nil {
-		s.quickPost(f, h, fl, d, false)
-	}
-	return true
 }
 
 // known returns the flow of a frame, which hint may name; 0 if there is none.
