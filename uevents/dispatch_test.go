@@ -328,8 +328,15 @@ func BenchmarkRaise(b *testing.B) {
 	be.flow()
 	text := make([]byte, 1400)
 	be.disp.Bind(be.plans.At(be.plan))
-	for b.Loop() {
-		be.disp.Queue(Occurrence{Kind: KindNewData, Hook: PostTCP, Data: text})
-		be.disp.Run()
-	}
+	b.Run("at-once", func(b *testing.B) {
+		for b.Loop() {
+			be.disp.Raise(KindNewData, PostTCP, wire.ToServer, text, 0)
+		}
+	})
+	b.Run("queued", func(b *testing.B) {
+		for b.Loop() {
+			be.disp.Add(KindNewData, PostTCP, wire.ToServer).Data = text
+			be.disp.Run()
+		}
+	})
 }
