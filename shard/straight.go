@@ -54,8 +54,8 @@ func (f *flow) crook(d wire.Dir) {
 func stands(c *tcpfsm.Conn, d wire.Dir) (wire.Seq, uint64) {
 	start, _ := c.StreamStart(d)
 	seq, _ := c.RcvNXT(d.Reverse())
-	if fin, known := c.FIN(d); known && seq == fin+1 {
-		seq = fin
+	if c.FINReceived(d) {
+		seq--
 	}
 	return seq, uint64(seq - start)
 }

@@ -283,6 +283,9 @@ func sentUpTo(c *tcpfsm.Conn, d wire.Dir) (seq wire.Seq, certain int32, known bo
 // missing reports whether octets of a straight stream, which stands at nxt, are
 // missing behind all that came.
 func missing(c *tcpfsm.Conn, d wire.Dir, nxt wire.Seq) bool {
+	if c.FINReceived(d) {
+		return false
+	}
 	seq, certain, known := sentUpTo(c, d)
 	return known && seq.Diff(nxt) >= certain
 }

@@ -47,6 +47,10 @@ func (c *Conn) FIN(d wire.Dir) (fin wire.Seq, ok bool) {
 	return c.rest[d&1].fin, true
 }
 
+// FINReceived reports whether the FIN of direction d, and so all that was sent
+// before it, has reached its receiver.
+func (c *Conn) FINReceived(d wire.Dir) bool { return c.ends[d&1^1].has(factFINRcvd) }
+
 // SndUNA returns SND.UNA of the endpoint that sends in direction d: what its
 // peer has acknowledged. ok is false while nothing is known of it.
 func (c *Conn) SndUNA(d wire.Dir) (una wire.Seq, ok bool) {
