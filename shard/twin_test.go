@@ -31,6 +31,7 @@ type twinRule struct {
 	wants uint64 // a bit for each of twinEvents
 	odd   uint64 // one handler in so many does something odd; 0: none
 	keep  bool
+	stop  bool // both sockets stop a side of each connection that is established
 	sums  Checksums
 	times Timeouts
 	room  int // flows in a slot
@@ -58,6 +59,9 @@ var twinEvents = []struct {
 	{twinRaised, uevents.PreTCP},
 	{twinRaised, uevents.PostTCP},
 }
+
+// twinEstablished is the place of OnConnEstablished in twinEvents.
+const twinEstablished = 5
 
 var (
 	twinServes = uevents.Define("twin-serves", uevents.OnPacket, func(c *uevents.Context) bool {
@@ -131,6 +135,9 @@ func (tw *twin) see(c *uevents.Context, which int) {
 	}
 	tw.log = append(tw.log, b.String())
 	h := twinHash([]byte(b.String())) ^ tw.rule.seed
+	if tw.rule.stop && c.Base() == uevents.KindConnEstablished {
+		tw.log = append(tw.log, fmt.Sprint("stop ", c.Stop(wire.Dir(c.Flow().ID&1))))
+	}
 	if odd := tw.rule.odd; odd != 0 && h%odd == 0 {
 		tw.act(c, int(h/odd%17), wire.Dir(h>>60&1))
 	}
@@ -334,7 +341,10 @@ func TestShortWaysAreStages(t *testing.T) {
 	crowd := neighbours(8)
 	for seed := range seeds {
 		rng := rand.New(rand.NewPCG(seed, 1))
-		r := twinRule{seed: rng.Uint64(), wants: rng.Uint64() & rng.Uint64(), keep: rng.IntN(6) == 0, sums: Checksums(rng.IntN(3))}
+		r := twinRule{seed: rng.Uint64(), wants: rng.Uint64() & rng.Uint64(), keep: rng.IntN(3) == 0, stop: rng.IntN(4) == 0, sums: Checksums(rng.IntN(3))}
+		if r.stop {
+			r.wants |= 1<<twinEstablished | 1<<(twinEstablished+32)
+		}
 		if rng.IntN(3) > 0 {
 			r.odd = 3 + rng.Uint64N(60)
 		}
