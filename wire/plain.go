@@ -109,64 +109,45 @@ func isTCP4(h *[plainOctets]byte, octets int) bool {
 		n <= octets-etherLen && h[tcpOff] >= 5<<4 && ipv4Len+int(h[tcpOff]>>4)*4 <= n
 }
 
-// tcp4 describes such a frame, whose sender is s: every field once, in their
-// order, so that the compiler writes neighbours together. What a packet costs
-// here is the number of stores.
+// tcp4 describes such a frame, whose sender is s, with as few stores as can be:
+// they are what a description costs. Each field is written once, and constants in
+// runs that no other neighbour is written before, which the compiler joins.
 func (p *Packet) tcp4(data []byte, s uint8) {
 	h := (*[plainOctets]byte)(data)
 	le := binary.LittleEndian
 	u, w, v := le.Uint64(h[ipOff:]), le.Uint64(h[ttlOff:]), le.Uint64(h[dstOff:])
 	addrs, ports := words4(w, v, s)
 	k := &p.Key
+	k.Proto, k.Version, k.zero = ProtoTCP, 4, 0
 	le.PutUint64(k.Addr[0][:], 0)
 	le.PutUint64(k.Addr[0][8:], addrs<<32|mapped)
 	le.PutUint64(k.Addr[1][:], 0)
 	le.PutUint64(k.Addr[1][8:], addrs>>32<<32|mapped)
+	k.Scope = 0
 	k.Port[0] = uint16(ports)
 	k.Port[1] = uint16(ports >> 16)
-	k.Proto = ProtoTCP
-	k.Version = 4
-	k.zero = 0
-	k.Scope = 0
 
-	q, o := le.Uint64(h[seqOff:]), bits.ReverseBytes64(le.Uint64(h[tcpOff:]))
+	p.TransportOff, p.NetworkOff, p.OuterOff = etherLen+ipv4Len, etherLen, etherLen
+	q, o := bits.RotateLeft64(bits.ReverseBytes64(le.Uint64(h[seqOff:])), 32), bits.ReverseBytes64(le.Uint64(h[tcpOff:]))
 	hl := uint32(o >> 60 * 4)
 	n := uint32(bits.ReverseBytes16(uint16(u>>16))) - ipv4Len - hl
 	t := &p.Segment
-	q = bits.RotateLeft64(bits.ReverseBytes64(q), 32)
+	t.MSS, t.Opts, t.WScale = 0, 0, 0
 	t.Seq = Seq(uint32(q))
 	t.Ack = Seq(uint32(q >> 32))
-	t.TSVal = 0
-	t.TSEcr = 0
-	t.Len = n
-	t.Wnd = uint16(o >> 32)
-	t.Flags = Flags(o >> 48 & 0x1ff)
-	t.MSS = 0
-	t.Opts = 0
-	t.WScale = 0
-	t.Urg = uint16(o)
+	t.TSVal, t.TSEcr = 0, 0
+	t.Wnd, t.Flags, t.Urg = uint16(o>>32), Flags(o>>48&0x1ff), uint16(o)
+	t.Len, p.PayloadLen, p.Captured = n, n, n
 
-	p.PayloadLen = n
-	p.Captured = n
-	p.OuterOff = etherLen
-	p.NetworkOff = etherLen
-	p.TransportOff = etherLen + ipv4Len
+	p.Outcome, p.Depth, p.VLAN, p.RouteOff, p.ICMPType, p.ICMPCode = Whole, 3, 0, 0, 0, 0
 	p.PayloadOff = uint16(etherLen + ipv4Len + hl)
-	marks := Marks(0)
-	if !headerHolds(u, w, v) {
-		marks = MarkIPChecksum
-	}
-	p.Marks = marks
-	p.Sender = s
-	p.TTL = uint8(w)
-	p.Outcome = Whole
-	p.Depth = 3
-	p.VLAN = 0
-	p.VLANs = [vlanMax]uint16{}
-	p.RouteOff = 0
 	p.Stack = [stackMax]Layer{LayerEthernet, LayerIPv4, LayerTCP}
-	p.ICMPType = 0
-	p.ICMPCode = 0
+	p.VLANs = [vlanMax]uint16{}
+	p.Sender, p.TTL = s, uint8(w)
+	p.Marks = 0
+	if !headerHolds(u, w, v) {
+		p.Marks = MarkIPChecksum
+	}
 	if hl > tcpLen {
 		t.readOptions(data[etherLen+ipv4Len+tcpLen:etherLen+ipv4Len+hl], int(hl-tcpLen))
 	}
@@ -305,7 +286,8 @@ func (p *Packet) surround(off uint16, network Layer) {
 	if p.Key.Proto == ProtoUDP {
 		transport = LayerUDP
 	}
-	p.Stack = [stackMax]Layer{LayerEthernet, network, transport}
+	p.Stack = [stackMax]Layer{LayerEthernet}
+	p.Stack[1], p.Stack[2] = network, transport // in place: made elsewhere and copied they take twice as long
 }
 
 // body writes what the transport header of a plain packet says, which all of b
