@@ -85,6 +85,7 @@ type Receiver struct {
 	still  still
 
 	straight bool // every frame goes to a shard: no filter, tap or limit
+	glances  [warmFrames]wire.Glance
 
 	raw atomic.Bool
 
@@ -276,26 +277,36 @@ func warm(frames []Frame) {
 // which are nearly all, take a way of their own: a glance says which shard they
 // are for, and they are described where they will lie.
 func (r *Receiver) receiveAll(frames []Frame) {
-	var glances [warmFrames]wire.Glance
-	if r.straight {
+	if !r.straight {
 		for i := range frames {
-			glances[i%warmFrames] = r.parser.Glance(frames[i].Link, frames[i].Data, r.seed)
-		}
-	}
-	for i := range frames {
-		raw := &frames[i]
-		if g := glances[i%warmFrames]; g.Plain() {
-			r.steer(raw, g)
-		} else {
 			if r.sated() {
 				return
 			}
+			r.receive(&frames[i])
+			r.step()
+		}
+		return
+	}
+	glances := r.glances[:len(frames)]
+	for i := range glances {
+		raw := &frames[i]
+		glances[i] = r.parser.Glance(raw.Link, raw.Data, r.seed)
+	}
+	for i := range glances {
+		if raw, g := &frames[i], glances[i]; g.Plain() {
+			r.steer(raw, g)
+		} else {
 			r.receive(raw)
 		}
-		if r.number >= r.stepNumber || r.octets >= r.stepOctets {
-			r.mark(true)
-			r.stepNumber, r.stepOctets = r.number+stepFrames, r.octets+stepOctets
-		}
+		r.step()
+	}
+}
+
+// step sends a mark if one is due.
+func (r *Receiver) step() {
+	if r.number >= r.stepNumber || r.octets >= r.stepOctets {
+		r.mark(true)
+		r.stepNumber, r.stepOctets = r.number+stepFrames, r.octets+stepOctets
 	}
 }
 
