@@ -51,7 +51,7 @@ func (c *clock) adjust(timestamp int64) {
 	t := timestamp + c.shift
 	switch {
 	case !c.started:
-		c.started, c.now, c.latest = true, timestamp, timestampMax
+		c.start(timestamp)
 	case t < c.now-stepBackMax:
 		c.steps++
 		c.rebase(timestamp)
@@ -61,6 +61,9 @@ func (c *clock) adjust(timestamp int64) {
 		c.now = min(t, timestampMax)
 	}
 }
+
+// start sets the clock for the first time.
+func (c *clock) start(now int64) { c.started, c.now, c.latest = true, now, timestampMax }
 
 // rebase has a timestamp from before the clock be of now. Sources that go by one
 // clock must shift it alike, or what came at once would never look so again: if
@@ -81,7 +84,7 @@ func (c *clock) rebase(timestamp int64) {
 // tick moves the clock of an idle source to now, its time in ns since 1970.
 func (c *clock) tick(now int64) {
 	if !c.started && c.common != nil && now > 0 && now <= timestampMax {
-		c.started, c.now = true, now // others wait for this one, though it has seen nothing
+		c.start(now) // others wait for this one, though it has seen nothing
 	}
 	if c.common != nil && now+c.shift < c.now-stepBackMax { // as others have seen, perhaps
 		c.shift = c.common.shift.Load()

@@ -33,11 +33,11 @@ func hash56(a, b, c, d, e, f, g uint64) uint64 {
 
 // hash6 returns the hash under seed of the key of the plain IPv6 packet b, s
 // being its sender.
-func hash6(b []byte, s uint8, seed uint64) uint64 {
+func hash6(b []byte, s, seed uint64) uint64 {
 	le := binary.LittleEndian
 	h := (*[ipv6Len + 4]byte)(b)
 	lo, hi := 8+int(s&1)*16, 24-int(s&1)*16
-	ports := bits.RotateLeft32(binary.BigEndian.Uint32(h[ipv6Len:]), int(s&1^1)*16)
+	ports := bits.RotateLeft32(binary.BigEndian.Uint32(h[ipv6Len:]), int(16-s*16))
 	return hash56(seed, le.Uint64(h[lo:]), le.Uint64(h[lo+8:]), le.Uint64(h[hi:]), le.Uint64(h[hi+8:]),
 		seed^(uint64(ports)|uint64(h[6])<<32|6<<40), 0)
 }

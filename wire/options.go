@@ -30,6 +30,10 @@ func (s *Segment) readOptions(b []byte, n int) {
 		return
 	}
 	for len(b) > 0 {
+		if b[0] == kindNOP { // every other one, in the usual layouts
+			b, n = b[1:], n-1
+			continue
+		}
 		kind, v, l := nextOption(b, n)
 		if l < 0 {
 			s.Opts |= OptMalformed

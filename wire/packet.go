@@ -90,23 +90,23 @@ type Packet struct {
 
 	PayloadLen   uint32 // octets of payload by the IP header
 	Captured     uint32 // octets of payload in the frame, at most PayloadLen
-	OuterOff     uint16 // outermost IP header; equals NetworkOff without a tunnel
-	NetworkOff   uint16 // innermost IP header
-	TransportOff uint16 // header behind it, valid iff Outcome is Whole; of a Fragment: its data
 	PayloadOff   uint16 // first octet of payload
+	TransportOff uint16 // header in front of it, valid iff Outcome is Whole; of a Fragment: its data
+	NetworkOff   uint16 // innermost IP header
+	OuterOff     uint16 // outermost IP header; equals NetworkOff without a tunnel
 
-	Marks   Marks
-	Sender  uint8 // index in Key of the packet's source
-	TTL     uint8 // innermost TTL or hop limit
-	Outcome Outcome
+	Marks  Marks
+	Sender uint8 // index in Key of the packet's source
+	TTL    uint8 // innermost TTL or hop limit
 
-	Depth    uint8           // valid entries of Stack
-	VLAN     uint16          // innermost VLAN identifier; 0 if there is none
-	VLANs    [vlanMax]uint16 // the outermost VLAN identifiers, one for each LayerVLAN of Stack
-	RouteOff uint16          // last address of a routing header; valid iff MarkRouting
+	Outcome  Outcome
+	Depth    uint8  // valid entries of Stack
+	VLAN     uint16 // innermost VLAN identifier; 0 if there is none
+	RouteOff uint16 // last address of a routing header; valid iff MarkRouting
+	ICMPType uint8  // valid iff an ICMP or ICMPv6 packet
+	ICMPCode uint8  // valid iff an ICMP or ICMPv6 packet
 	Stack    [stackMax]Layer
-	ICMPType uint8 // valid iff an ICMP or ICMPv6 packet
-	ICMPCode uint8 // valid iff an ICMP or ICMPv6 packet
+	VLANs    [vlanMax]uint16 // the outermost VLAN identifiers, one for each LayerVLAN of Stack
 }
 
 // Src returns the packet's source: of an ICMP error, the quoted packet's.

@@ -218,8 +218,13 @@ func (o *ours) drain(n int) (sum uint64, err error) {
 		}
 		for i := range c.Frames {
 			f := &c.Frames[i]
-			parser.Parse(&p, f.Link, f.Data)
-			sum += p.Key.Hash(seed)
+			if g := parser.Glance(f.Link, f.Data, seed); g.Plain() {
+				parser.Describe(&p, f.Data, g)
+				sum += g.Hash
+			} else {
+				parser.Parse(&p, f.Link, f.Data)
+				sum += p.Key.Hash(seed)
+			}
 		}
 		if len(c.Frames) == 0 { // the last block is not handed over yet
 			idle++
