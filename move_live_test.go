@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 	"github.com/mbox-stack/mbox/internal/traffic"
 	"github.com/mbox-stack/mbox/rx"
 	"github.com/mbox-stack/mbox/shard"
+	"github.com/mbox-stack/mbox/uevents"
 )
 
 // liveWire is a live source: frames one at a time, and whatever a test does before
@@ -361,5 +363,64 @@ func TestMoveSlotsRefuses(t *testing.T) {
 	}
 	if !errors.Is(inside, mbox.ErrInHandler) {
 		t.Errorf("in a handler: %v", inside)
+	}
+}
+
+// Sockets that ask are told of flows that leave a shard and arrive on another,
+// alternately, on the shards that these are; a panic there is a handler's.
+func TestSocketsAreToldOfMoves(t *testing.T) {
+	frames := generate(t, traffic.Staggered(5, 40, 20, 300))
+	s := stack(t, mbox.Config{Shards: 3})
+	type where struct {
+		shard int // 1 + that of the flow; 0: under way
+		moves int
+	}
+	at := mbox.NewKey[where]()
+	homes := mbox.NewLocal[map[mbox.FlowID]bool](s, func() map[mbox.FlowID]bool { return map[mbox.FlowID]bool{} })
+	var moves, wrong, left atomic.Int64
+	sock := s.Monitor(mbox.Stream)
+	handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
+		at.Of(c).shard = 1 + c.Shard()
+		(*homes.Of(c))[c.Flow().ID] = true
+	})
+	handle(t, sock, mbox.OnPacket, mbox.PostTCP, func(c *mbox.Context) {
+		if at.Of(c).shard != 1+c.Shard() || !(*homes.Of(c))[c.Flow().ID] {
+			wrong.Add(1)
+		}
+	})
+	handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) { delete(*homes.Of(c), c.Flow().ID) })
+	leave := func(c *mbox.Context) {
+		if w := at.Of(c); w.shard != 1+c.Shard() || c.Packet() != nil {
+			wrong.Add(1)
+		}
+		at.Of(c).shard = 0
+		delete(*homes.Of(c), c.Flow().ID)
+	}
+	arrive := func(c *mbox.Context) {
+		w := at.Of(c)
+		w.shard = 1 + c.Shard()
+		w.moves++
+		(*homes.Of(c))[c.Flow().ID] = true
+		if moves.Add(1); w.moves == 3 {
+			panic("the third time")
+		}
+	}
+	if err := sock.Moves(leave, arrive); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Monitor(mbox.Raw).Moves(leave, arrive); !errors.Is(err, uevents.ErrSocketKind) {
+		t.Errorf("of a raw socket: %v", err)
+	}
+	src := &restless{t: t, stack: s, shards: 3, frames: frames, rand: rand.New(rand.NewPCG(1, 1)), odds: 2, longest: 9}
+	if err := s.Run(context.Background(), src); err != nil {
+		t.Fatal(err)
+	}
+	if err := homes.Fold(func(m *map[mbox.FlowID]bool) { left.Add(int64(len(*m))) }); err != nil {
+		t.Error(err)
+	}
+	st := s.Stats()
+	if moves.Load() == 0 || uint64(moves.Load()) != st.Total().FlowsIn || wrong.Load() != 0 || left.Load() != 0 || st.Total().Panics == 0 {
+		t.Errorf("%d moves told of %d, %d of them wrong, %d flows left behind, %d panics", moves.Load(), st.Total().FlowsIn, wrong.Load(),
+			left.Load(), st.Total().Panics)
 	}
 }

@@ -24,8 +24,20 @@ func (s *Shard) unpack(c *Cargo) {
 			missed := now.Missed(c.snap)
 			s.walkSlots(int(sc.at), int(sc.at)+1, func(h handle, fl *flow) { s.renew(h, fl, missed) })
 		}
+		s.tellMoves(sc.at, now.Arrivals)
 	}
 	s.publish()
+}
+
+// tellMoves tells sockets that flows of a slot leave, or have come.
+func (s *Shard) tellMoves(at wire.Slot, each func(uevents.Mask, func(uevents.Handler, uevents.Registration))) {
+	s.walkSlots(int(at), int(at)+1, func(h handle, fl *flow) {
+		each(s.plans.At(fl.plan).Sockets, func(f uevents.Handler, reg uevents.Registration) {
+			if fl.flags&flowReleased == 0 {
+				s.visit(h, fl, f, reg)
+			}
+		})
+	})
 }
 
 // renew brings a flow in line with sockets that have changed: those of joining

@@ -192,6 +192,7 @@ func (s *Shard) pack(m *Move) *Cargo {
 	c := &Cargo{snap: s.plans.Snapshot(), slots: make([]slotCargo, 0, len(m.Slots))}
 	shared := map[uevents.PlanID]int{}
 	for _, at := range m.Slots {
+		s.tellMoves(at, c.snap.Departures)
 		assert.That(!s.moves.elsewhere[at], "a shard gives what it has")
 		c.slots = append(c.slots, s.packSlot(at, c, shared))
 		s.moves.elsewhere[at] = true

@@ -1,5 +1,7 @@
 package uevents
 
+import "math/bits"
+
 // Parcel is a plan on its way from one shard's Plans to another's. It stands
 // for what is wanted of a flow, not for how that was compiled, so the two may go
 // by different snapshots.
@@ -34,3 +36,22 @@ func (s *Snapshot) Missed(earlier *Snapshot) Mask { return s.existing &^ earlier
 
 // After reports whether s was taken later than other.
 func (s *Snapshot) After(other *Snapshot) bool { return s.generation > other.generation }
+
+// Departures calls f for each of the sockets that wants to know of flows that
+// leave a shard, and Arrivals for those that want to know of flows that come.
+func (s *Snapshot) Departures(sockets Mask, f func(Handler, Registration)) {
+	s.moves(sockets, func(sp *spec) *registration { return sp.leave }, f)
+}
+
+// Arrivals is as Departures.
+func (s *Snapshot) Arrivals(sockets Mask, f func(Handler, Registration)) {
+	s.moves(sockets, func(sp *spec) *registration { return sp.arrive }, f)
+}
+
+func (s *Snapshot) moves(sockets Mask, of func(*spec) *registration, f func(Handler, Registration)) {
+	for m := sockets & s.stream; m != 0; m &= m - 1 {
+		if r := of(s.specs[bits.TrailingZeros64(uint64(m))]); r != nil {
+			f(r.handler, Registration{r})
+		}
+	}
+}

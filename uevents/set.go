@@ -28,7 +28,9 @@ type spec struct {
 	history      uint64          // octets kept beyond the acknowledged ones; valid iff keep
 	policy       buffers.Policy  // valid iff policySet
 	policySet    bool
-	existing     bool // flows from before the socket belong to it too
+	existing     bool          // flows from before the socket belong to it too
+	leave        *registration // called before a flow moves to another shard; nil: nobody is
+	arrive       *registration // and behind that
 }
 
 // Open adds a socket that makes its changes through ctl.
