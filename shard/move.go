@@ -192,7 +192,7 @@ func (s *Shard) pack(m *Move) *Cargo {
 	c := &Cargo{snap: s.plans.Snapshot(), slots: make([]slotCargo, 0, len(m.Slots))}
 	shared := map[uevents.PlanID]int{}
 	for _, at := range m.Slots {
-		s.tellMoves(at, c.snap.Departures)
+		s.tellMoves(at, c.snap, c.snap.Departure)
 		assert.That(!s.moves.elsewhere[at], "a shard gives what it has")
 		c.slots = append(c.slots, s.packSlot(at, c, shared))
 		s.moves.elsewhere[at] = true
@@ -210,20 +210,15 @@ func (s *Shard) packSlot(at wire.Slot, c *Cargo, shared map[uevents.PlanID]int) 
 	sl := &s.slots[at]
 	sc := slotCargo{at: at, begun: sl.flows, timers: sl.timers, allowed: s.arena.Allowance(at),
 		places: slices.Clone(sl.index.places), flows: make([]flowCargo, 0, sl.live), faults: s.packFaults(at)}
-	order := make(map[handle]int, sl.live)
+	ordinal := 0
 	for i, e := range sc.places {
-		if h := e.flow(); h != 0 {
-			order[h] = len(order)
-			sc.places[i] = entry(len(order))<<32 | entry(e.tag())
+		if e != 0 {
+			ordinal++
+			sc.places[i] = entry(ordinal)<<32 | entry(e.tag())
 		}
 	}
 	if sc.ranked = sl.ranks != nil; sc.ranked {
-		for class := range sl.ranks {
-			for h := sl.ranks[class].oldest; h != 0; h = s.ranks.At(h).newer {
-				sc.lists[class] = append(sc.lists[class], order[h])
-			}
-		}
-		s.unrank(sl)
+		s.packRanks(sl, at, &sc)
 	}
 	for h, fl := range s.flowsOf(at) {
 		sc.flows = append(sc.flows, flowCargo{})
@@ -231,6 +226,20 @@ func (s *Shard) packSlot(at wire.Slot, c *Cargo, shared map[uevents.PlanID]int) 
 	}
 	*sl = slot{index: index{places: make([]entry, indexSmallest)}}
 	return sc
+}
+
+// packRanks takes a slot's lists out of the shard.
+func (s *Shard) packRanks(sl *slot, at wire.Slot, sc *slotCargo) {
+	place := make(map[handle]int, sl.live)
+	for h := range s.flowsOf(at) {
+		place[h] = len(place)
+	}
+	for class := range sl.ranks {
+		for h := sl.ranks[class].oldest; h != 0; h = s.ranks.At(h).newer {
+			sc.lists[class] = append(sc.lists[class], place[h])
+		}
+	}
+	s.unrank(sl)
 }
 
 // packFlow takes one flow out of the shard.

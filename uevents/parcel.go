@@ -1,7 +1,5 @@
 package uevents
 
-import "math/bits"
-
 // Parcel is a plan on its way from one shard's Plans to another's. It stands
 // for what is wanted of a flow, not for how that was compiled, so the two may go
 // by different snapshots.
@@ -37,21 +35,19 @@ func (s *Snapshot) Missed(earlier *Snapshot) Mask { return s.existing &^ earlier
 // After reports whether s was taken later than other.
 func (s *Snapshot) After(other *Snapshot) bool { return s.generation > other.generation }
 
-// Departures calls f for each of the sockets that wants to know of flows that
-// leave a shard, and Arrivals for those that want to know of flows that come.
-func (s *Snapshot) Departures(sockets Mask, f func(Handler, Registration)) {
-	s.moves(sockets, func(sp *spec) *registration { return sp.leave }, f)
-}
+// Movers returns the sockets that want to know of flows that move.
+func (s *Snapshot) Movers() Mask { return s.movers }
 
-// Arrivals is as Departures.
-func (s *Snapshot) Arrivals(sockets Mask, f func(Handler, Registration)) {
-	s.moves(sockets, func(sp *spec) *registration { return sp.arrive }, f)
-}
+// Departure returns what a socket of Movers wants called with a flow that leaves
+// a shard, and Arrival with one that comes; nil: nothing.
+func (s *Snapshot) Departure(socket int) (Handler, Registration) { return s.specs[socket].leave.call() }
 
-func (s *Snapshot) moves(sockets Mask, of func(*spec) *registration, f func(Handler, Registration)) {
-	for m := sockets & s.stream; m != 0; m &= m - 1 {
-		if r := of(s.specs[bits.TrailingZeros64(uint64(m))]); r != nil {
-			f(r.handler, Registration{r})
-		}
+// Arrival is as Departure.
+func (s *Snapshot) Arrival(socket int) (Handler, Registration) { return s.specs[socket].arrive.call() }
+
+func (r *registration) call() (Handler, Registration) {
+	if r == nil {
+		return nil, Registration{}
 	}
+	return r.handler, Registration{r}
 }

@@ -68,6 +68,9 @@ func (s *Set) Snapshot() *Snapshot {
 			if sp.existing {
 				snap.existing |= 1 << i
 			}
+			if sp.leave != nil || sp.arrive != nil {
+				snap.movers |= 1 << i
+			}
 		}
 	}
 	return snap
@@ -84,6 +87,7 @@ type Snapshot struct {
 	scoped     Mask // stream sockets with a scope
 	raw        Mask // raw sockets
 	existing   Mask // stream sockets that take flows from before them
+	movers     Mask // stream sockets that want to know of flows that move
 }
 
 // HasRaw reports whether any socket wants to see single frames.
