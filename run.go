@@ -100,9 +100,7 @@ func (s *Stack) start(ctx context.Context, sources []rx.Source) (_ *running, err
 	}
 	snap := s.set.Snapshot()
 	run.together(rx.Together(sources, s.cfg.Shards))
-	if run.rebalances, err = s.cfg.rebalances(live, len(run.rings) > 0); err != nil {
-		return nil, err
-	}
+	run.rebalances = s.cfg.rebalances(live)
 	if err := run.build(s, snap, seed, live, len(sources)); err != nil {
 		return nil, err
 	}

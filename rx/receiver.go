@@ -82,6 +82,10 @@ type Receiver struct {
 	wait   bool // the source can wait for the shards
 	live   bool // it could not, to begin with
 	still  still
+	ended  bool // nothing more will come
+
+	parting *parting // nil: none is due
+	parted  *parting // the one that slots are on the lane for; nil: of none that was at a time
 
 	straight bool // every frame goes to a shard: no filter, tap or limit
 
@@ -205,7 +209,8 @@ func (r *Receiver) Run(ctx context.Context) error {
 		r.moveOn(func() { r.take(&c) })
 	}
 	r.moveOn(func() {
-		r.wait = true // nothing can be lost any more by waiting
+		r.wait, r.ended = true, true // nothing can be lost any more by waiting
+		r.partIfDue()
 		r.mark(false)
 	})
 	if err == io.EOF || errors.Is(err, ErrClosed) && ctx.Err() != nil {
@@ -237,6 +242,11 @@ func (r *Receiver) take(c *Chunk) {
 	r.adopt()
 	for rest := c.Frames; len(rest) > 0 && !r.sated(); {
 		n := min(warmFrames, len(rest))
+		if r.parting != nil {
+			if n = r.beforeParting(rest[:n]); n == 0 {
+				continue
+			}
+		}
 		r.warmed += warm(rest[:n])
 		r.receiveAll(rest[:n])
 		rest = rest[n:]
@@ -244,6 +254,7 @@ func (r *Receiver) take(c *Chunk) {
 	if len(c.Frames) == 0 && c.Clock != 0 {
 		r.clock.tick(c.Clock)
 		r.frags.Expire(r.clock.now)
+		r.partIfDue()
 		r.mark(false)
 	} else if r.marked != r.number {
 		r.mark(false)

@@ -63,8 +63,17 @@ func (m *Move) Expect() Message { return Message{Move: m, order: orderExpect} }
 // slots come by another way now. It must come behind all that did not.
 func (m *Move) Left() Message { return Message{Move: m, order: orderLeft} }
 
-// Lane returns the message that brings To frames of the slots under way.
-func (m *Move) Lane(b *buffers.Batch) Message { return Message{Move: m, Batch: b} }
+// LeftAt is Left of a ring whose frames shards bring into one order: frames of the
+// slots come by another way from a time on.
+func (m *Move) LeftAt(clock int64, ring uint16) Message {
+	return Message{Move: m, order: orderLeft, Ring: ring, Mark: Mark{Clock: clock}}
+}
+
+// Lane returns the message that brings To frames of the slots under way, from a
+// ring if it is one of those.
+func (m *Move) Lane(b *buffers.Batch, ring uint16) Message {
+	return Message{Move: m, Batch: b, Ring: ring}
+}
 
 // heldMax bounds how many batches are held back for slots under way: as many as
 // a live source's mailbox has room for. What comes beyond is dropped, and
@@ -74,7 +83,7 @@ const heldMax = trafficLiveMax
 // moving is a shard's part in moves.
 type moving struct {
 	in   *Move // slots that are on their way here; nil: none
-	held []*buffers.Batch
+	held []Message
 	left int // senders that have left the slots on their way from here
 	// elsewhere says of each slot that another shard has it.
 	elsewhere [wire.SlotCount]bool
@@ -86,19 +95,37 @@ func (s *Shard) moved(m Message) {
 	case m.order == orderExpect:
 		s.moves.in = m.Move
 		close(m.Move.ready)
+	case m.order == orderLeft && m.Ring != 0:
+		s.fromRing(m) // its time comes behind what waits
 	case m.order == orderLeft:
-		s.moves.left++
-		if s.moves.left == m.Move.Senders {
-			s.moves.left = 0
-			m.Move.cargo <- s.pack(m.Move)
-		}
+		s.leftBy(m.Move)
 	case s.moves.in != m.Move: // they are here
-		s.run(m.Batch)
+		s.fromLane(m)
 	case len(s.moves.held) < heldMax:
 		s.stats.Held += uint64(len(m.Batch.Frames))
-		s.moves.held = append(s.moves.held, m.Batch)
+		s.moves.held = append(s.moves.held, m)
 	default:
 		s.refuseHeld(m.Batch)
+	}
+}
+
+// leftBy is told that a sender has nothing more for the slots of a move.
+func (s *Shard) leftBy(m *Move) {
+	s.moves.left++
+	if s.moves.left == m.Senders {
+		s.moves.left = 0
+		m.cargo <- s.pack(m)
+	}
+}
+
+// fromLane does what came by the lane.
+func (s *Shard) fromLane(m Message) {
+	if m.Ring == 0 {
+		s.run(m.Batch)
+		return
+	}
+	s.rings.putLane(m)
+	for s.merge() {
 	}
 }
 
@@ -128,8 +155,14 @@ func (s *Shard) Settle(m *Move, c *Cargo) {
 	s.moves.in = nil
 	held := s.moves.held
 	s.moves.held = nil
-	for _, b := range held {
-		s.run(b)
+	for _, h := range held {
+		if h.Ring == 0 {
+			s.run(h.Batch)
+		} else {
+			s.rings.putLane(h)
+		}
+	}
+	for s.merge() {
 	}
 	close(m.done)
 }
