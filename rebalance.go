@@ -146,6 +146,7 @@ func (b *balancer) choose(loads []shard.Load, from, to float64) (chosen []shard.
 	if gain < gainMin {
 		return nil
 	}
+	b.hot = 0 // what waits at the shard keeps it busy for a while yet
 	for _, l := range chosen {
 		b.rests[l.Slot] = b.looks + restLooks
 	}
