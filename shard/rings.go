@@ -56,6 +56,7 @@ type ring struct {
 	seen   int64 // ns: of what came last
 	marks  int   // in the queue: parts of blocks that are held
 	blocks int   // as many as that may be
+	lane   bool  // frames were held back: that they are behind others' time is no fault
 }
 
 // ringOver is the floor of a source that has ended.
@@ -79,7 +80,7 @@ func newRings(blocks []int) rings {
 		if i < len(blocks) {
 			r.all[i].blocks = max(blocks[i], 1)
 		} else {
-			r.all[i].floor = ringOver
+			r.all[i].floor, r.all[i].lane = ringOver, i > len(blocks)
 		}
 	}
 	return r
@@ -263,11 +264,13 @@ func (s *Shard) extend(from *ring, until int64, hurried bool) {
 		f := &b.Frames[from.at]
 		if f.Clock < r.clock && r.clock-f.Clock <= clockSlack {
 			f.Clock = r.clock
-			s.stats.Late++
+			if !from.lane {
+				s.stats.Late++
+			}
 		}
 		r.clock = f.Clock
 		r.merged = append(r.merged, f)
-		if hurried {
+		if hurried && !from.lane {
 			s.stats.Hurried++
 		}
 		from.at++
