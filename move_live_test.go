@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,8 +16,10 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+	"go.uber.org/goleak"
 
 	"github.com/mbox-stack/mbox"
+	"github.com/mbox-stack/mbox/actors"
 	"github.com/mbox-stack/mbox/internal/traffic"
 	"github.com/mbox-stack/mbox/rx"
 	"github.com/mbox-stack/mbox/shard"
@@ -320,6 +323,7 @@ func sum(ns []uint64) (total uint64) {
 // A stack ends, whenever it is told to, amid moves: by itself, with one source
 // before the other, or by its context.
 func TestAStackEndsAmidMoves(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	frames := generate(t, traffic.Staggered(5, 40, 20, 300))
 	for turn := range 12 {
 		s := stack(t, mbox.Config{Shards: 3})
@@ -344,6 +348,41 @@ func TestAStackEndsAmidMoves(t *testing.T) {
 			t.Errorf("turn %d: %v; balanced %v, %d flows live on, %d came, %d went", turn, err, st.Balanced(),
 				st.Total().Live, st.Total().FlowsIn, st.Total().FlowsOut)
 		}
+	}
+}
+
+// A stack whose shard fails ends, and so do moves and queries that are under way.
+func TestAStackFailsAmidMoves(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	frames := generate(t, traffic.Staggered(5, 60, 20, 300))
+	for turn := range 12 {
+		s := stack(t, mbox.Config{Shards: 3})
+		var packets atomic.Int64
+		handle(t, s.Monitor(mbox.Stream), mbox.OnPacket, mbox.PostTCP, func(*mbox.Context) {
+			if packets.Add(1) == int64(100+50*turn) {
+				runtime.Goexit() // as a test's FailNow in a handler
+			}
+		})
+		stop := mover(t, s, 3)
+		var asked sync.WaitGroup
+		var over atomic.Bool
+		asked.Go(func() {
+			for !over.Load() {
+				if err := s.EachFlow(func(*mbox.Context) {}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		src := rx.Source(&liveWire{frames: frames})
+		if turn%2 == 0 {
+			src = rx.NewMemory(frames...)
+		}
+		if err := s.Run(context.Background(), src); !errors.Is(err, actors.ErrExited) {
+			t.Errorf("turn %d: %v", turn, err)
+		}
+		over.Store(true)
+		asked.Wait()
+		stop()
 	}
 }
 
