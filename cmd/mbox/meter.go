@@ -31,7 +31,6 @@ type meterPart struct {
 
 // visit is what the meter keeps with a flow.
 type visit struct {
-	shard   int    // that follows the flow
 	server  uint32 // row of its server
 	host    uint32 // row of its host; valid iff hosted
 	hosted  bool   // false also while the client has yet to name one
@@ -80,7 +79,7 @@ func (s *session) newMeter(sock *mbox.Socket, every time.Duration, named bool) (
 func (m *meter) begin(c *mbox.Context) {
 	p := m.parts.Of(c)
 	v := p.visit()
-	*v = visit{shard: c.Shard(), server: p.servers.of(c.Flow().Server()), finder: v.finder, opened: c.Conn() == nil}
+	*v = visit{server: p.servers.of(c.Flow().Server()), finder: v.finder, opened: c.Conn() == nil}
 	if v.opened { // datagrams go to and fro from the beginning
 		p.servers.at(v.server)[cOpened]++
 	}
@@ -193,11 +192,6 @@ func (m *meter) look(c *mbox.Context) (more bool) {
 		_ = c.Release()
 		return false
 	}
-	if v.shard != c.Shard() { // it has come from another one
-		v.shard = c.Shard()
-		p.clock = m.sampler.parts.Of(c)
-		p.clock.follow(c)
-	}
 	return true
 }
 
@@ -270,7 +264,8 @@ func (m *meter) arrive(c *mbox.Context) {
 		}
 		p.flows++
 		p.clock = m.sampler.parts.Of(c)
-		m.note(c)
+		p.clock.follow(c)
+		m.noteIn(c, p.clock)
 	}
 }
 
