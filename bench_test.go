@@ -2,10 +2,12 @@ package mbox_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
 	"github.com/mbox-stack/mbox"
+	"github.com/mbox-stack/mbox/internal/craft"
 	"github.com/mbox-stack/mbox/internal/sys"
 	"github.com/mbox-stack/mbox/internal/traffic"
 	"github.com/mbox-stack/mbox/rx"
@@ -87,7 +89,7 @@ func BenchmarkStack(b *testing.B) {
 // BenchmarkCensus: what it costs to count flows by their state, a flow.
 func BenchmarkCensus(b *testing.B) {
 	const flows = 500_000
-	f, err := traffic.NewFlood(traffic.FloodConfig{Frames: flows})
+	f, err := traffic.NewFlood(traffic.FloodConfig{Frames: uint64(flows)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -117,4 +119,86 @@ func BenchmarkCensus(b *testing.B) {
 	if err := <-done; err != nil {
 		b.Fatal(err)
 	}
+}
+
+// BenchmarkMoveSlots: what a flow costs that moves to another shard and back, in
+// a slot of many and in one of few, without anything beside its record, with a
+// value of a handler, and with octets that wait in its stream.
+func BenchmarkMoveSlots(b *testing.B) {
+	for _, c := range []struct {
+		name  string
+		flows int
+		value bool
+		holes bool
+	}{{"tracked", 4096, false, false}, {"tracked", 400_000, false, false}, {"value", 400_000, true, false}, {"holes", 40_000, false, true}} {
+		b.Run(fmt.Sprintf("%s/%d", c.name, c.flows), func(b *testing.B) {
+			frames := ahead(b, c.flows, c.holes)
+			s, err := mbox.New(mbox.Config{Shards: 2, Checksums: mbox.ChecksumsOff})
+			if err != nil {
+				b.Fatal(err)
+			}
+			sock, value := s.Monitor(mbox.Stream), mbox.NewKey[int]()
+			if c.value {
+				err = sock.Handle(mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) { *value.Of(c)++ })
+			} else if c.holes {
+				err = sock.Handle(mbox.OnNewData, mbox.PostTCP, func(*mbox.Context) {})
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			open, done := make(chan struct{}), make(chan error)
+			go func() {
+				done <- s.Run(context.Background(), &gate{Source: frames, before: map[int]chan struct{}{(frames.Len() + 2047) / 2048: open}})
+			}()
+			for st := s.Stats(); st.Total().Live < uint64(c.flows); st = s.Stats() {
+				if err := s.Ping(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			all := allSlots()
+			if err := s.MoveSlots(0, all...); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			begin, known := sys.CPUTime()
+			for b.Loop() {
+				if err := errors.Join(s.MoveSlots(1, all...), s.MoveSlots(0, all...)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			end, _ := sys.CPUTime()
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(2*b.N*c.flows), "ns/flow")
+			if known == nil {
+				b.ReportMetric(float64((end-begin).Nanoseconds())/float64(2*b.N*c.flows), "cpu-ns/flow")
+			}
+			close(open)
+			if err := <-done; err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}
+
+// ahead is a connection's SYN each, and with holes a segment of 1,000 octets
+// behind a missing one.
+func ahead(b *testing.B, flows int, holes bool) *rx.Memory {
+	b.Helper()
+	f, err := traffic.NewFlood(traffic.FloodConfig{Frames: uint64(flows)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if !holes {
+		return memory(b, f)
+	}
+	var frames []rx.Frame
+	var p wire.Parser
+	for ns, data := range traffic.All(f) {
+		data = append([]byte(nil), data...)
+		var packet wire.Packet
+		p.Parse(&packet, wire.LinkEthernet, data)
+		path := craft.Path{Src: packet.Key.Endpoint(packet.Sender), Dst: packet.Key.Endpoint(packet.Sender ^ 1)}
+		text := craft.AppendTCP(nil, &path, &craft.TCP{Seq: packet.Segment.Seq.Add(100), Ack: 1, Flags: wire.ACK | wire.PSH, Wnd: 65535}, make([]byte, 1000))
+		frames = append(frames, frameAt(ns, data), frameAt(ns, text))
+	}
+	return rx.NewMemory(frames...)
 }

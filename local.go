@@ -1,7 +1,9 @@
 package mbox
 
 // Local is state that each shard has one of, so that handlers need neither locks
-// nor atomics for what they count. Fold adds the parts up.
+// nor atomics for what they count. Fold adds the parts up. A flow may move from
+// one shard to another: see Socket.Moves before keeping what is in a part with a
+// flow.
 type Local[T any] struct {
 	stack *Stack
 	parts []localPart[T]

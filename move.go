@@ -123,11 +123,12 @@ func (r *running) carry(m *shard.Move, arrived func()) bool {
 	if !r.shards[m.To].Traffic.Put(m.Expect(), stop) || !await(m.Ready(), stop) {
 		return false
 	}
-	for _, rec := range r.receivers {
-		if !r.leave(rec, m) {
+	for i, rec := range r.receivers {
+		if r.ringOf[i] == 0 && !r.leave(rec, m) {
 			return false
 		}
 	}
+	r.leaveTogether(m)
 	select {
 	case c := <-m.Cargo():
 		if !r.shards[m.To].Requests.Put(func(sh *shard.Shard) { sh.Settle(m, c) }, stop) {
@@ -160,6 +161,29 @@ func (r *running) leave(rec *rx.Receiver, m *shard.Move) bool {
 		rec.Lane(m.Slots, m.To, lane{r.outlet(m.To), m})
 	}
 	return r.shards[m.From].Traffic.Put(m.Left(), r.group.Done())
+}
+
+// leaveTogether has the receivers leave whose frames shards bring into one order:
+// at a time that none of them has reached, so that all that is older is with the
+// old owner, in its order.
+func (r *running) leaveTogether(m *shard.Move) {
+	var at int64
+	for i, rec := range r.receivers {
+		if r.ringOf[i] != 0 {
+			rec.Stand()
+			defer rec.Resume()
+			at = max(at, rec.Clock()+1)
+		}
+	}
+	for i, rec := range r.receivers {
+		if ring := r.ringOf[i]; ring != 0 {
+			out := r.outlet(m.To)
+			out.ring = ring
+			rec.LeaveAt(at, m.Slots, m.From, m.To, lane{out, m}, func() {
+				r.shards[m.From].Traffic.Put(m.LeftAt(at, ring), r.group.Done())
+			})
+		}
+	}
 }
 
 // gave notes who has the slots of a move now.
@@ -195,7 +219,7 @@ type lane struct {
 }
 
 // Batch implements rx.Outlet.
-func (l lane) Batch(b *buffers.Batch, wait bool) bool { return l.send(l.move.Lane(b), wait) }
+func (l lane) Batch(b *buffers.Batch, wait bool) bool { return l.send(l.move.Lane(b, l.ring), wait) }
 
 // onSlot runs f on the shard that has a slot, and waits for it. It does not, and
 // reports false, if the stack has failed with the slot under way.

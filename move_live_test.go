@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
+	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,11 +16,15 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+	"go.uber.org/goleak"
 
 	"github.com/mbox-stack/mbox"
+	"github.com/mbox-stack/mbox/actors"
 	"github.com/mbox-stack/mbox/internal/traffic"
 	"github.com/mbox-stack/mbox/rx"
 	"github.com/mbox-stack/mbox/shard"
+	"github.com/mbox-stack/mbox/uevents"
+	"github.com/mbox-stack/mbox/wire"
 )
 
 // liveWire is a live source: frames one at a time, and whatever a test does before
@@ -316,6 +323,7 @@ func sum(ns []uint64) (total uint64) {
 // A stack ends, whenever it is told to, amid moves: by itself, with one source
 // before the other, or by its context.
 func TestAStackEndsAmidMoves(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	frames := generate(t, traffic.Staggered(5, 40, 20, 300))
 	for turn := range 12 {
 		s := stack(t, mbox.Config{Shards: 3})
@@ -343,6 +351,41 @@ func TestAStackEndsAmidMoves(t *testing.T) {
 	}
 }
 
+// A stack whose shard fails ends, and so do moves and queries that are under way.
+func TestAStackFailsAmidMoves(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	frames := generate(t, traffic.Staggered(5, 60, 20, 300))
+	for turn := range 12 {
+		s := stack(t, mbox.Config{Shards: 3})
+		var packets atomic.Int64
+		handle(t, s.Monitor(mbox.Stream), mbox.OnPacket, mbox.PostTCP, func(*mbox.Context) {
+			if packets.Add(1) == int64(100+50*turn) {
+				runtime.Goexit() // as a test's FailNow in a handler
+			}
+		})
+		stop := mover(t, s, 3)
+		var asked sync.WaitGroup
+		var over atomic.Bool
+		asked.Go(func() {
+			for !over.Load() {
+				if err := s.EachFlow(func(*mbox.Context) {}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		src := rx.Source(&liveWire{frames: frames})
+		if turn%2 == 0 {
+			src = rx.NewMemory(frames...)
+		}
+		if err := s.Run(context.Background(), src); !errors.Is(err, actors.ErrExited) {
+			t.Errorf("turn %d: %v", turn, err)
+		}
+		over.Store(true)
+		asked.Wait()
+		stop()
+	}
+}
+
 // MoveSlots refuses what it cannot do.
 func TestMoveSlotsRefuses(t *testing.T) {
 	s := stack(t, mbox.Config{Shards: 2})
@@ -361,5 +404,166 @@ func TestMoveSlotsRefuses(t *testing.T) {
 	}
 	if !errors.Is(inside, mbox.ErrInHandler) {
 		t.Errorf("in a handler: %v", inside)
+	}
+}
+
+// Sockets that ask are told of flows that leave a shard and arrive on another,
+// alternately, on the shards that these are; a panic there is a handler's.
+func TestSocketsAreToldOfMoves(t *testing.T) {
+	frames := generate(t, traffic.Staggered(5, 40, 20, 300))
+	s := stack(t, mbox.Config{Shards: 3})
+	type where struct {
+		shard int // 1 + that of the flow; 0: under way
+		moves int
+	}
+	at := mbox.NewKey[where]()
+	homes := mbox.NewLocal[map[mbox.FlowID]bool](s, func() map[mbox.FlowID]bool { return map[mbox.FlowID]bool{} })
+	var moves, wrong, left atomic.Int64
+	sock := s.Monitor(mbox.Stream)
+	handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
+		at.Of(c).shard = 1 + c.Shard()
+		(*homes.Of(c))[c.Flow().ID] = true
+	})
+	handle(t, sock, mbox.OnPacket, mbox.PostTCP, func(c *mbox.Context) {
+		if at.Of(c).shard != 1+c.Shard() || !(*homes.Of(c))[c.Flow().ID] {
+			wrong.Add(1)
+		}
+	})
+	handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) { delete(*homes.Of(c), c.Flow().ID) })
+	leave := func(c *mbox.Context) {
+		if w := at.Of(c); w.shard != 1+c.Shard() || c.Packet() != nil {
+			wrong.Add(1)
+		}
+		at.Of(c).shard = 0
+		delete(*homes.Of(c), c.Flow().ID)
+	}
+	arrive := func(c *mbox.Context) {
+		w := at.Of(c)
+		w.shard = 1 + c.Shard()
+		w.moves++
+		(*homes.Of(c))[c.Flow().ID] = true
+		if moves.Add(1); w.moves == 3 {
+			panic("the third time")
+		}
+	}
+	if err := sock.Moves(leave, arrive); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Monitor(mbox.Raw).Moves(leave, arrive); !errors.Is(err, uevents.ErrSocketKind) {
+		t.Errorf("of a raw socket: %v", err)
+	}
+	src := &restless{t: t, stack: s, shards: 3, frames: frames, rand: rand.New(rand.NewPCG(1, 1)), odds: 2, longest: 9}
+	if err := s.Run(context.Background(), src); err != nil {
+		t.Fatal(err)
+	}
+	if err := homes.Fold(func(m *map[mbox.FlowID]bool) { left.Add(int64(len(*m))) }); err != nil {
+		t.Error(err)
+	}
+	st := s.Stats()
+	if moves.Load() == 0 || uint64(moves.Load()) != st.Total().FlowsIn || wrong.Load() != 0 || left.Load() != 0 || st.Total().Panics == 0 {
+		t.Errorf("%d moves told of %d, %d of them wrong, %d flows left behind, %d panics", moves.Load(), st.Total().FlowsIn, wrong.Load(),
+			left.Load(), st.Total().Panics)
+	}
+}
+
+// halves are two live sources, one for each direction of the same frames, which
+// run at most so far apart as shards wait for.
+type halves struct {
+	mu     sync.Mutex
+	turn   sync.Cond
+	at     [2]int64 // time of what each brings next; the last of all when there is nothing
+	stack  *mbox.Stack
+	shards int
+}
+
+// half is one of them.
+type half struct {
+	*halves
+	own    int
+	frames []rx.Frame
+	rand   *rand.Rand
+}
+
+// apartMax is how far apart they run.
+const apartMax = int64(2 * time.Millisecond)
+
+func newHalves(s *mbox.Stack, shards int, frames []rx.Frame) (both [2]*half) {
+	h := &halves{stack: s, shards: shards}
+	h.turn.L = &h.mu
+	for i := range both {
+		both[i] = &half{halves: h, own: i, rand: rand.New(rand.NewPCG(uint64(i), 5))}
+		h.at[i] = frames[0].Timestamp
+	}
+	var parser wire.Parser
+	for _, f := range frames {
+		var p wire.Packet
+		parser.Parse(&p, f.Link, f.Data)
+		one := both[0]
+		if p.Key.Endpoint(p.Sender).Port() == 80 {
+			one = both[1]
+		}
+		one.frames = append(one.frames, f)
+	}
+	return both
+}
+
+// Live implements rx.Live.
+func (h *half) Live() bool { return true }
+
+// Part implements rx.Parted.
+func (h *half) Part() (any, bool) { return h, true }
+
+// Close implements rx.Source.
+func (h *half) Close() error { return nil }
+
+// Next implements rx.Source.
+func (h *half) Next(c *rx.Chunk) error {
+	for i := range h.shards {
+		calm(h.stack, i)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for h.at[h.own] > h.at[1-h.own]+apartMax {
+		h.turn.Wait()
+	}
+	defer h.turn.Broadcast()
+	n := min(len(h.frames), 1+h.rand.IntN(20))
+	if n == 0 {
+		h.at[h.own] = math.MaxInt64 - apartMax
+		return io.EOF
+	}
+	*c = rx.Chunk{Frames: h.frames[:n:n]}
+	h.frames = h.frames[n:]
+	h.at[h.own] = c.Frames[n-1].Timestamp
+	return nil
+}
+
+// Slots move while frames of two rings are brought into one order, and each flow
+// lives as it does in a capture: neither loses its place, here or there.
+func TestMovesKeepTheOrderOfRings(t *testing.T) {
+	frames := generate(t, traffic.Staggered(5, 300, 60, 300))
+	want := livesOf(t, frames)
+	for _, shards := range []int{2, 3} {
+		s := stack(t, mbox.Config{Shards: shards})
+		l := watchLives(t, s)
+		both := newHalves(s, shards, frames)
+		stop := mover(t, s, shards)
+		err := s.Run(context.Background(), both[0], both[1])
+		stop()
+		if st := s.Stats(); err != nil || !st.Balanced() || st.Total().FlowsIn == 0 || st.Total().Fates[shard.FateMoving] > 0 ||
+			st.Sources[0].Dropped().Frames+st.Sources[1].Dropped().Frames > 0 {
+			t.Errorf("%v; balanced %v, %d flows moved, %d frames refused", err, st.Balanced(), st.Total().FlowsIn, st.Total().Fates[shard.FateMoving])
+		}
+		if !maps.Equal(l.all, want) {
+			same := 0
+			for f, sum := range l.all {
+				if want[f] == sum {
+					same++
+				}
+			}
+			st := s.Stats()
+			t.Errorf("%d shards: of %d flows %d lived as in a capture, of %d; %d frames hurried, %d were late", shards, len(l.all), same, len(want),
+				st.Total().Hurried, st.Total().Late)
+		}
 	}
 }

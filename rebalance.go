@@ -2,7 +2,6 @@ package mbox
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -15,25 +14,14 @@ type Rebalance uint8
 
 // The choices. What is found does not depend on it, but where work is done does.
 const (
-	RebalanceLive   Rebalance = iota // with a live source among those of the run, unless its rings are brought into one order
+	RebalanceLive   Rebalance = iota // with a live source among those of the run
 	RebalanceAlways                  // with captures, too, which wait for their shards anyway
 	RebalanceNever
 )
 
-// rebalances reports whether slots are moved between the shards of a run. They
-// are not where rings are brought into one order: what waits for that at a shard
-// cannot be told apart by slots.
-func (c *Config) rebalances(live, ordered bool) (bool, error) {
-	if c.Shards == 1 || c.Rebalance == RebalanceNever {
-		return false, nil
-	}
-	if ordered {
-		if c.Rebalance == RebalanceAlways {
-			return false, fmt.Errorf("%w: Rebalance: slots cannot move while rings are brought into one order (fanout other than by hash)", ErrConfig)
-		}
-		return false, nil
-	}
-	return live || c.Rebalance == RebalanceAlways, nil
+// rebalances reports whether slots are moved between the shards of a run.
+func (c *Config) rebalances(live bool) bool {
+	return c.Shards > 1 && (c.Rebalance == RebalanceAlways || c.Rebalance == RebalanceLive && live)
 }
 
 const (
@@ -158,6 +146,7 @@ func (b *balancer) choose(loads []shard.Load, from, to float64) (chosen []shard.
 	if gain < gainMin {
 		return nil
 	}
+	b.hot = 0 // what waits at the shard keeps it busy for a while yet
 	for _, l := range chosen {
 		b.rests[l.Slot] = b.looks + restLooks
 	}

@@ -77,6 +77,9 @@ func TestWhatWasMovedRests(t *testing.T) {
 	if got := slotsOf(b.choose(loads(), 1, 0)); !slices.Equal(got, []Slot{1}) {
 		t.Fatalf("slots %v, want 1", got)
 	}
+	if _, _, again := b.look([]float64{1, 0}); again {
+		t.Error("a shard is relieved again at the look behind a move")
+	}
 	b.look([]float64{0, 1})
 	if got := slotsOf(b.choose(loads()[:1], 1, 0.5)); got != nil {
 		t.Errorf("slots %v, want none: it has just come", got)

@@ -2,9 +2,7 @@ package mbox_test
 
 import (
 	"context"
-	"errors"
 	"io"
-	"strings"
 	"testing"
 
 	"github.com/mbox-stack/mbox"
@@ -92,20 +90,5 @@ func TestInterfacesOfOneDirectionEach(t *testing.T) {
 	st := s.Stats()
 	if sum := st.Total(); sum.Hurried+sum.Late > 0 || !st.Balanced() {
 		t.Errorf("%d frames hurried, %d were late; balanced: %v", sum.Hurried, sum.Late, st.Balanced())
-	}
-}
-
-// Slots cannot move while rings are brought into one order: who asks for both is
-// told, and who asks for neither has no rebalancer.
-func TestNoSlotMovesWhileRingsAreOrdered(t *testing.T) {
-	ways := func() (a, b *oneWay) { return &oneWay{Memory: rx.NewMemory()}, &oneWay{Memory: rx.NewMemory()} }
-	a, b := ways()
-	s := stack(t, mbox.Config{Shards: 2, Rebalance: mbox.RebalanceAlways})
-	if err := s.Run(context.Background(), a, b); !errors.Is(err, mbox.ErrConfig) || !strings.Contains(err.Error(), "Rebalance") {
-		t.Errorf("Run returned %v", err)
-	}
-	a, b = ways()
-	if err := stack(t, mbox.Config{Shards: 2}).Run(context.Background(), a, b); err != nil {
-		t.Errorf("Run returned %v", err)
 	}
 }

@@ -41,6 +41,7 @@ type running struct {
 	group     *actors.Group
 
 	ended  []chan struct{} // closed when a shard's goroutine has ended
+	broken []bool          // that ended amid its work; valid when it has
 	over   chan struct{}   // closed when all have
 	failed []error         // of the receivers
 	passed atomic.Uint64   // frames received, where Count limits them
@@ -100,9 +101,7 @@ func (s *Stack) start(ctx context.Context, sources []rx.Source) (_ *running, err
 	}
 	snap := s.set.Snapshot()
 	run.together(rx.Together(sources, s.cfg.Shards))
-	if run.rebalances, err = s.cfg.rebalances(live, len(run.rings) > 0); err != nil {
-		return nil, err
-	}
+	run.rebalances = s.cfg.rebalances(live)
 	if err := run.build(s, snap, seed, live, len(sources)); err != nil {
 		return nil, err
 	}
@@ -180,7 +179,7 @@ func (r *running) build(s *Stack, snap *uevents.Snapshot, seed uint64, live bool
 			return err
 		}
 		r.shards = append(r.shards, sh)
-		r.ended = append(r.ended, make(chan struct{}))
+		r.ended, r.broken = append(r.ended, make(chan struct{})), append(r.broken, false)
 	}
 	return nil
 }
@@ -191,8 +190,10 @@ func (r *running) launch(ctx context.Context) {
 	for i, sh := range r.shards {
 		r.group.Go(fmt.Sprintf("shard %d", i), func(ctx context.Context) error {
 			r.enlist()
+			r.broken[i] = true
 			defer close(r.ended[i])
 			sh.Run(ctx.Done())
+			r.broken[i] = false
 			return nil
 		})
 	}
@@ -315,10 +316,14 @@ func (r *running) on(i int, f func(*shard.Shard)) {
 	}
 }
 
-// standIn runs f in the place of a shard's goroutine.
+// standIn runs f in the place of a shard's goroutine. Where that ended amid its
+// work, by a failure, nothing can be done on the shard any more.
 func (r *running) standIn(i int, f func(*shard.Shard)) {
 	r.late.Lock()
 	defer r.late.Unlock()
+	if r.broken[i] {
+		return
+	}
 	r.enlist()
 	defer r.delist()
 	f(r.shards[i])

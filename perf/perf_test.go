@@ -119,7 +119,7 @@ func TestFigures(t *testing.T) {
 		"-workload w1,w4 -payload 0,9 -mode track,events": (2 + 1) * (1 + 2),
 		"-peers -workload w1 -payload 512":                1,
 		"-peers -stack -workload w4 -mode history":        2,
-		"-file -scale -control -apps -memory":             1 + 1 + 2 + 1 + 2,
+		"-file -scale -control -apps -memory":             1 + 2 + 2 + 1 + 2,
 		"-memory -workload w3":                            1,
 		"-workload w3":                                    1, // track
 	} {

@@ -24,7 +24,7 @@ var sections = [sectionsMany]struct{ name, says string }{
 	sectionStack:   {"stack", "what a packet costs, beside the floor: workloads, modes, checksums"},
 	sectionPeers:   {"peers", "mbox and other programs that put streams in order, from memory"},
 	sectionFile:    {"file", "the same as whole processes, from a capture file in the page cache"},
-	sectionScale:   {"scale", "shards on two CPUs and on one"},
+	sectionScale:   {"scale", "shards on two CPUs and on one, also beside an elephant"},
 	sectionControl: {"control", "what giving up a part of a connection saves"},
 	sectionApps:    {"apps", "four example programs in one stack, and in four processes"},
 	sectionMemory:  {"memory", "octets of a connection, the collector, what is given back"},
@@ -133,6 +133,8 @@ func (o *options) fixed() (all []figure) {
 	add(sectionFile, "w4", measure.Count, fileConnections, append([]program{own}, readers...)...)
 	add(sectionScale, "w4", measure.Read, 0, program{"mbox", "", 1, 1}, program{"mbox", "", 1, 2}, program{"mbox", "", 2, 2},
 		receiver)
+	add(sectionScale, "w5-w4", measure.Read, 0, program{"mbox", "", 1, 1}, program{"mbox", "", 2, 2}, program{"mbox", "large-released", 1, 1},
+		program{"mbox", "large-released", 2, 2})
 	for _, mode := range []string{measure.Read, measure.History} {
 		add(sectionControl, "w4", mode, 0, own, program{name: "mbox", variant: "one-reassembled"},
 			program{name: "mbox", variant: "one-stopped"}, program{name: "mbox", variant: "released"})

@@ -191,7 +191,7 @@ func (r *Receiver) deliverApart(f *buffers.Frame, datagram []byte) {
 	g := b.Next()
 	*g = buffers.Frame{Data: datagram, Packet: f.Packet, Hash: f.Packet.Key.Hash(r.seed), Clock: s.clock, Timestamp: s.frame.Timestamp,
 		Number: r.number, WireLen: s.frame.WireLen, Link: s.frame.Link, Role: buffers.RoleDatagram, ChecksumOffloaded: s.frame.ChecksumOffloaded}
-	shard := r.table[wire.SlotOf(g.Hash)]
+	shard := r.ownerAt(wire.SlotOf(g.Hash), g.Clock)
 	t := r.boxes[shard].totals
 	if r.boxes[shard].outlet.Batch(b, r.wait) {
 		t.Handed.Datagrams++

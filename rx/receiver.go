@@ -83,6 +83,10 @@ type Receiver struct {
 	wait   bool // the source can wait for the shards
 	live   bool // it could not, to begin with
 	still  still
+	ended  bool // nothing more will come
+
+	parting *parting // nil: none is due
+	parted  *parting // the one that slots are on the lane for; nil: of none that was at a time
 
 	straight bool // every frame goes to a shard: no filter, tap or limit
 	glances  [warmFrames]wire.Glance
@@ -207,7 +211,8 @@ func (r *Receiver) Run(ctx context.Context) error {
 		r.moveOn(func() { r.take(&c) })
 	}
 	r.moveOn(func() {
-		r.wait = true // nothing can be lost any more by waiting
+		r.wait, r.ended = true, true // nothing can be lost any more by waiting
+		r.partIfDue()
 		r.mark(false)
 	})
 	if err == io.EOF || errors.Is(err, ErrClosed) && ctx.Err() != nil {
@@ -240,6 +245,11 @@ func (r *Receiver) take(c *Chunk) {
 	warm(c.Frames[:min(warmFrames, len(c.Frames))])
 	for rest := c.Frames; len(rest) > 0 && !r.sated(); {
 		n := min(warmFrames, len(rest))
+		if r.parting != nil {
+			if n = r.beforeParting(rest[:n]); n == 0 {
+				continue
+			}
+		}
 		warm(rest[n:min(n+warmFrames, len(rest))])
 		r.receiveAll(rest[:n])
 		rest = rest[n:]
@@ -247,6 +257,7 @@ func (r *Receiver) take(c *Chunk) {
 	if len(c.Frames) == 0 && c.Clock != 0 {
 		r.clock.tick(c.Clock)
 		r.frags.Expire(r.clock.now)
+		r.partIfDue()
 		r.mark(false)
 	} else if r.marked != r.number {
 		r.mark(false)

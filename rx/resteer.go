@@ -16,6 +16,21 @@ import (
 // cannot goes on at once, and what it has for slots under way takes the lane: a
 // box of its own, so that batches hold frames of such slots alone or none.
 
+//
+// Of receivers whose frames shards bring into one order (Together) none may change
+// earlier than another: they leave at one time of their common clock, each amid
+// whatever chunk it is in then.
+
+// parting is a move that a receiver has yet to take part in, or did.
+type parting struct {
+	at    int64 // clock from which on frames of the slots take the lane, ns
+	slots []wire.Slot
+	from  uint16 // the shard that has them
+	to    int    // and the one that gets them
+	lane  Outlet
+	left  func() // tells from
+}
+
 // still is held by the receiver for each chunk, and by whoever has it stand.
 type still struct{ sync.Mutex }
 
@@ -37,6 +52,59 @@ func (r *Receiver) moveOn(do func()) {
 // standing as long as need be.
 func (r *Receiver) Waits() bool { return !r.live }
 
+// Clock returns the time of the source, in ns. The receiver must stand still.
+func (r *Receiver) Clock() int64 { return r.clock.now }
+
+// LeaveAt has frames of slots take the lane from a time on, of the source's clock,
+// that it has not reached, and then calls left, which must not wait. The receiver
+// must stand still.
+func (r *Receiver) LeaveAt(at int64, slots []wire.Slot, from, to int, lane Outlet, left func()) {
+	r.parting = &parting{at: at, slots: slots, from: uint16(from), to: to, lane: lane, left: left}
+	if r.ended {
+		r.part()
+	}
+}
+
+// part leaves.
+func (r *Receiver) part() {
+	p := r.parting
+	r.parting, r.parted = nil, p
+	r.Lane(p.slots, p.to, p.lane)
+	p.left()
+}
+
+// partIfDue leaves if it is time.
+func (r *Receiver) partIfDue() {
+	if r.parting != nil && (r.clock.now >= r.parting.at || r.ended) {
+		r.part()
+	}
+}
+
+// beforeParting returns how many frames come before it is time to leave. If none
+// do, it leaves.
+func (r *Receiver) beforeParting(frames []Frame) int {
+	now := r.clock.now
+	for i := range frames {
+		if now = max(now, frames[i].Timestamp+r.clock.shift); now >= r.parting.at {
+			if i == 0 {
+				r.part()
+			}
+			return i
+		}
+	}
+	return len(frames)
+}
+
+// ownerAt returns where a frame goes that has a time before others that were
+// handed over: to the shard that its slot was with then.
+func (r *Receiver) ownerAt(slot wire.Slot, clock int64) uint16 {
+	box := r.table[slot]
+	if p := r.parted; p != nil && int(box) == r.shards && clock < p.at {
+		return p.from
+	}
+	return box
+}
+
 // Lane has frames of slots go to a shard by way of lane from now on. The receiver
 // must stand still.
 func (r *Receiver) Lane(slots []wire.Slot, shard int, lane Outlet) {
@@ -51,6 +119,7 @@ func (r *Receiver) Lane(slots []wire.Slot, shard int, lane Outlet) {
 // still.
 func (r *Receiver) Steer(slots []wire.Slot, shard int) {
 	r.flushAll()
+	r.parted = nil
 	for _, s := range slots {
 		r.table[s] = uint16(shard)
 	}

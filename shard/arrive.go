@@ -24,8 +24,27 @@ func (s *Shard) unpack(c *Cargo) {
 			missed := now.Missed(c.snap)
 			s.walkSlots(int(sc.at), int(sc.at)+1, func(h handle, fl *flow) { s.renew(h, fl, missed) })
 		}
+		s.tellMoves(sc.at, now, now.Arrival)
 	}
 	s.publish()
+}
+
+// tellMoves calls what sockets want called with flows of a slot that leave, or
+// have come.
+func (s *Shard) tellMoves(at wire.Slot, snap *uevents.Snapshot, of func(socket int) (uevents.Handler, uevents.Registration)) {
+	if snap.Movers() == 0 {
+		return
+	}
+	for h, fl := range s.flowsOf(at) {
+		if fl.flags&flowReleased != 0 {
+			continue
+		}
+		for m := snap.Movers() & s.plans.At(fl.plan).Sockets; m != 0 && fl.flags&flowReleased == 0; m &= m - 1 {
+			if f, reg := of(bits.TrailingZeros64(uint64(m))); f != nil {
+				s.visit(h, fl, f, reg)
+			}
+		}
+	}
 }
 
 // renew brings a flow in line with sockets that have changed: those of joining

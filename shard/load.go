@@ -28,6 +28,15 @@ func (l *load) sample(b *buffers.Batch) {
 	l.at = i - len(b.Frames)
 }
 
+// sampleMerged is sample for frames of several batches.
+func (l *load) sampleMerged(frames []*buffers.Frame) {
+	i := l.at
+	for ; i < len(frames); i += sampleEvery {
+		l.frames[wire.SlotOf(frames[i].Hash)]++
+	}
+	l.at = i - len(frames)
+}
+
 // watched is message for a shard whose load is asked for.
 func (s *Shard) watched(m Message) bool {
 	s.load.busy.Store(true)

@@ -63,8 +63,17 @@ func (m *Move) Expect() Message { return Message{Move: m, order: orderExpect} }
 // slots come by another way now. It must come behind all that did not.
 func (m *Move) Left() Message { return Message{Move: m, order: orderLeft} }
 
-// Lane returns the message that brings To frames of the slots under way.
-func (m *Move) Lane(b *buffers.Batch) Message { return Message{Move: m, Batch: b} }
+// LeftAt is Left of a ring whose frames shards bring into one order: frames of the
+// slots come by another way from a time on.
+func (m *Move) LeftAt(clock int64, ring uint16) Message {
+	return Message{Move: m, order: orderLeft, Ring: ring, Mark: Mark{Clock: clock}}
+}
+
+// Lane returns the message that brings To frames of the slots under way, from a
+// ring if it is one of those.
+func (m *Move) Lane(b *buffers.Batch, ring uint16) Message {
+	return Message{Move: m, Batch: b, Ring: ring}
+}
 
 // heldMax bounds how many batches are held back for slots under way: as many as
 // a live source's mailbox has room for. What comes beyond is dropped, and
@@ -74,7 +83,7 @@ const heldMax = trafficLiveMax
 // moving is a shard's part in moves.
 type moving struct {
 	in   *Move // slots that are on their way here; nil: none
-	held []*buffers.Batch
+	held []Message
 	left int // senders that have left the slots on their way from here
 	// elsewhere says of each slot that another shard has it.
 	elsewhere [wire.SlotCount]bool
@@ -86,19 +95,37 @@ func (s *Shard) moved(m Message) {
 	case m.order == orderExpect:
 		s.moves.in = m.Move
 		close(m.Move.ready)
+	case m.order == orderLeft && m.Ring != 0:
+		s.fromRing(m) // its time comes behind what waits
 	case m.order == orderLeft:
-		s.moves.left++
-		if s.moves.left == m.Move.Senders {
-			s.moves.left = 0
-			m.Move.cargo <- s.pack(m.Move)
-		}
+		s.leftBy(m.Move)
 	case s.moves.in != m.Move: // they are here
-		s.run(m.Batch)
+		s.fromLane(m)
 	case len(s.moves.held) < heldMax:
 		s.stats.Held += uint64(len(m.Batch.Frames))
-		s.moves.held = append(s.moves.held, m.Batch)
+		s.moves.held = append(s.moves.held, m)
 	default:
 		s.refuseHeld(m.Batch)
+	}
+}
+
+// leftBy is told that a sender has nothing more for the slots of a move.
+func (s *Shard) leftBy(m *Move) {
+	s.moves.left++
+	if s.moves.left == m.Senders {
+		s.moves.left = 0
+		m.cargo <- s.pack(m)
+	}
+}
+
+// fromLane does what came by the lane.
+func (s *Shard) fromLane(m Message) {
+	if m.Ring == 0 {
+		s.run(m.Batch)
+		return
+	}
+	s.rings.putLane(m)
+	for s.merge() {
 	}
 }
 
@@ -128,8 +155,14 @@ func (s *Shard) Settle(m *Move, c *Cargo) {
 	s.moves.in = nil
 	held := s.moves.held
 	s.moves.held = nil
-	for _, b := range held {
-		s.run(b)
+	for _, h := range held {
+		if h.Ring == 0 {
+			s.run(h.Batch)
+		} else {
+			s.rings.putLane(h)
+		}
+	}
+	for s.merge() {
 	}
 	close(m.done)
 }
@@ -192,6 +225,7 @@ func (s *Shard) pack(m *Move) *Cargo {
 	c := &Cargo{snap: s.plans.Snapshot(), slots: make([]slotCargo, 0, len(m.Slots))}
 	shared := map[uevents.PlanID]int{}
 	for _, at := range m.Slots {
+		s.tellMoves(at, c.snap, c.snap.Departure)
 		assert.That(!s.moves.elsewhere[at], "a shard gives what it has")
 		c.slots = append(c.slots, s.packSlot(at, c, shared))
 		s.moves.elsewhere[at] = true
@@ -209,20 +243,15 @@ func (s *Shard) packSlot(at wire.Slot, c *Cargo, shared map[uevents.PlanID]int) 
 	sl := &s.slots[at]
 	sc := slotCargo{at: at, begun: sl.flows, timers: sl.timers, allowed: s.arena.Allowance(at),
 		places: slices.Clone(sl.index.places), flows: make([]flowCargo, 0, sl.live), faults: s.packFaults(at)}
-	order := make(map[handle]int, sl.live)
+	ordinal := 0
 	for i, e := range sc.places {
-		if h := e.flow(); h != 0 {
-			order[h] = len(order)
-			sc.places[i] = entry(len(order))<<32 | entry(e.tag())
+		if e != 0 {
+			ordinal++
+			sc.places[i] = entry(ordinal)<<32 | entry(e.tag())
 		}
 	}
 	if sc.ranked = sl.ranks != nil; sc.ranked {
-		for class := range sl.ranks {
-			for h := sl.ranks[class].oldest; h != 0; h = s.ranks.At(h).newer {
-				sc.lists[class] = append(sc.lists[class], order[h])
-			}
-		}
-		s.unrank(sl)
+		s.packRanks(sl, at, &sc)
 	}
 	for h, fl := range s.flowsOf(at) {
 		sc.flows = append(sc.flows, flowCargo{})
@@ -230,6 +259,20 @@ func (s *Shard) packSlot(at wire.Slot, c *Cargo, shared map[uevents.PlanID]int) 
 	}
 	*sl = slot{index: index{places: make([]entry, indexSmallest)}}
 	return sc
+}
+
+// packRanks takes a slot's lists out of the shard.
+func (s *Shard) packRanks(sl *slot, at wire.Slot, sc *slotCargo) {
+	place := make(map[handle]int, sl.live)
+	for h := range s.flowsOf(at) {
+		place[h] = len(place)
+	}
+	for class := range sl.ranks {
+		for h := sl.ranks[class].oldest; h != 0; h = s.ranks.At(h).newer {
+			sc.lists[class] = append(sc.lists[class], place[h])
+		}
+	}
+	s.unrank(sl)
 }
 
 // packFlow takes one flow out of the shard.

@@ -28,7 +28,7 @@ func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 	d := fl.dirOf(p.Sender)
 	t := &fl.sent[d&1]
 	if fl.flags&flowReleased != 0 {
-		return false
+		return s.quickReleased(f, fl, d)
 	}
 	if t.packets == 0 || fl.rtt[wire.ToClient] != 0 && fl.flags&flowRTT == 0 || !fl.conn.Plain(&p.Segment, d) {
 		return s.quickTurn(f, h, fl, d)
@@ -57,6 +57,19 @@ func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 	if reads || s.frame != nil || plan.Wants(uevents.KindPacket, uevents.PostTCP, d) {
 		s.quickPost(f, h, fl, d, reads)
 	}
+	return true
+}
+
+// quickReleased is quick for a plain segment of a flow that all sockets have let
+// go: what is done to let go of an elephant.
+func (s *Shard) quickReleased(f *buffers.Frame, fl *flow, d wire.Dir) bool {
+	if !fl.conn.Plain(&f.Packet.Segment, d) {
+		return false
+	}
+	s.arrived(f)
+	fl.conn.AdvancePlain(&f.Packet.Segment, d)
+	fl.last = f.Clock
+	s.fate(FateReleased)
 	return true
 }
 

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/internal/assert"
+	"github.com/mbox-stack/mbox/wire"
 )
 
 // Rings of one interface, and interfaces that see one direction each, bring the
@@ -54,6 +56,7 @@ type ring struct {
 	seen   int64 // ns: of what came last
 	marks  int   // in the queue: parts of blocks that are held
 	blocks int   // as many as that may be
+	lane   bool  // frames were held back: that they are behind others' time is no fault
 }
 
 // ringOver is the floor of a source that has ended.
@@ -61,7 +64,8 @@ const ringOver = math.MaxInt64
 
 // rings are the sources that are brought into one order. The zero value has none.
 type rings struct {
-	all    []ring           // the last one is for what stands apart, and not waited for
+	all    []ring           // each source's; one for what stands apart; each source's lane. The last are not waited for
+	width  int              // how many of them have anything: lanes mostly do not
 	merged []*buffers.Frame // in order; what is done next
 	spent  []*buffers.Batch // that those lie in, and no others that wait
 	clock  int64            // of the latest in merged
@@ -71,23 +75,40 @@ func newRings(blocks []int) rings {
 	if len(blocks) == 0 {
 		return rings{}
 	}
-	r := rings{all: make([]ring, len(blocks)+1)}
-	for i, n := range blocks {
-		r.all[i].blocks = max(n, 1)
+	r := rings{all: make([]ring, 2*len(blocks)+1), width: len(blocks) + 1}
+	for i := range r.all {
+		if i < len(blocks) {
+			r.all[i].blocks = max(blocks[i], 1)
+		} else {
+			r.all[i].floor, r.all[i].lane = ringOver, i > len(blocks)
+		}
 	}
-	r.all[len(blocks)].floor = ringOver
 	return r
 }
+
+// sources returns how many there are.
+func (r *rings) sources() int { return len(r.all) / 2 }
 
 // put adds a message of a source.
 func (r *rings) put(m Message) {
 	if b := m.Batch; b != nil && len(b.Frames) == 0 {
 		b.Release()
 	} else if b != nil && b.Apart {
-		r.all[len(r.all)-1].insert(m)
+		r.all[r.sources()].insert(m)
 	} else {
 		r.all[m.Ring-1].put(m)
 	}
+}
+
+// putLane adds a batch that came by a lane. Each source's are in order; nothing
+// needs to be waited for on their account, as the source's marks come behind them.
+func (r *rings) putLane(m Message) {
+	if m.Batch.Apart {
+		r.put(m)
+		return
+	}
+	r.width = len(r.all)
+	r.all[r.sources()+int(m.Ring)].put(m)
 }
 
 // insert adds a batch of one frame where it belongs by its clock.
@@ -106,13 +127,18 @@ func (r *ring) put(m Message) {
 		r.queue = append(r.queue, m)
 		return
 	}
+	if m.Move != nil { // a word of its own, at a time of its own
+		r.queue = append(r.queue, m)
+		r.marks++
+		return
+	}
 	r.floor = max(r.floor, m.Mark.Clock)
 	r.seen = max(r.seen, r.floor)
 	m.Mark.Clock = r.floor // Over comes without
 	if m.Mark.Over {
 		r.floor = ringOver
 	}
-	if n := len(r.queue); n > r.head && r.queue[n-1].Batch == nil { // it says all that the one before says
+	if n := len(r.queue); n > r.head && r.queue[n-1].Batch == nil && r.queue[n-1].Move == nil { // it says all that the one before says
 		m.Mark.Step = m.Mark.Step || r.queue[n-1].Mark.Step
 		r.queue[n-1] = m
 		return
@@ -162,7 +188,7 @@ func (r *ring) full() bool {
 func (r *rings) choose() (from *ring, until int64, hurried bool) {
 	oldest, second, floor, newest := int64(ringOver), int64(ringOver), int64(ringOver), int64(0)
 	full := false
-	for i := range r.all {
+	for i := range r.all[:r.width] {
 		one := &r.all[i]
 		floor, newest = min(floor, one.floor), max(newest, one.seen)
 		full = full || one.full()
@@ -174,6 +200,9 @@ func (r *rings) choose() (from *ring, until int64, hurried bool) {
 		} else {
 			second = min(second, clock)
 		}
+	}
+	if from == nil && r.width > r.sources()+1 {
+		r.width = r.sources() + 1
 	}
 	switch {
 	case from == nil || oldest <= floor:
@@ -187,6 +216,10 @@ func (r *rings) choose() (from *ring, until int64, hurried bool) {
 // fromRing takes a message of one of the sources that are brought into one order,
 // and does what can be done by now.
 func (s *Shard) fromRing(m Message) {
+	if b := m.Batch; b != nil && b.Apart && !s.Owns(wire.SlotOf(b.Frames[0].Hash)) {
+		s.refuseHeld(b) // nobody was waited for, and its slot has left meanwhile
+		return
+	}
 	s.rings.put(m)
 	for s.merge() {
 	}
@@ -206,7 +239,11 @@ func (s *Shard) merge() bool {
 				break // its turn comes behind them
 			}
 			from.pop()
-			s.mark(m.Mark)
+			if m.Move != nil {
+				s.leftBy(m.Move)
+			} else {
+				s.mark(m.Mark)
+			}
 			return true
 		}
 		s.extend(from, until, hurried)
@@ -227,11 +264,13 @@ func (s *Shard) extend(from *ring, until int64, hurried bool) {
 		f := &b.Frames[from.at]
 		if f.Clock < r.clock && r.clock-f.Clock <= clockSlack {
 			f.Clock = r.clock
-			s.stats.Late++
+			if !from.lane {
+				s.stats.Late++
+			}
 		}
 		r.clock = f.Clock
 		r.merged = append(r.merged, f)
-		if hurried {
+		if hurried && !from.lane {
 			s.stats.Hurried++
 		}
 		from.at++
@@ -251,6 +290,14 @@ func (s *Shard) runMerged() {
 	r := &s.rings
 	s.at = 0
 	s.stats.Batches += uint64(len(r.spent))
+	if s.load != nil {
+		s.load.sampleMerged(r.merged)
+	}
+	if assert.Enabled {
+		for _, f := range r.merged {
+			assert.That(s.Owns(wire.SlotOf(f.Hash)), "a frame comes to the owner of its slot")
+		}
+	}
 	s.protect(s.mergedFrames)
 	r.merged = r.merged[:0]
 	for _, b := range r.spent {

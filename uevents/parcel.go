@@ -34,3 +34,20 @@ func (s *Snapshot) Missed(earlier *Snapshot) Mask { return s.existing &^ earlier
 
 // After reports whether s was taken later than other.
 func (s *Snapshot) After(other *Snapshot) bool { return s.generation > other.generation }
+
+// Movers returns the sockets that want to know of flows that move.
+func (s *Snapshot) Movers() Mask { return s.movers }
+
+// Departure returns what a socket of Movers wants called with a flow that leaves
+// a shard, and Arrival with one that comes; nil: nothing.
+func (s *Snapshot) Departure(socket int) (Handler, Registration) { return s.specs[socket].leave.call() }
+
+// Arrival is as Departure.
+func (s *Snapshot) Arrival(socket int) (Handler, Registration) { return s.specs[socket].arrive.call() }
+
+func (r *registration) call() (Handler, Registration) {
+	if r == nil {
+		return nil, Registration{}
+	}
+	return r.handler, Registration{r}
+}

@@ -28,7 +28,9 @@ type spec struct {
 	history      uint64          // octets kept beyond the acknowledged ones; valid iff keep
 	policy       buffers.Policy  // valid iff policySet
 	policySet    bool
-	existing     bool // flows from before the socket belong to it too
+	existing     bool          // flows from before the socket belong to it too
+	leave        *registration // called before a flow moves to another shard; nil: nobody is
+	arrive       *registration // and behind that
 }
 
 // Open adds a socket that makes its changes through ctl.
@@ -66,6 +68,9 @@ func (s *Set) Snapshot() *Snapshot {
 			if sp.existing {
 				snap.existing |= 1 << i
 			}
+			if sp.leave != nil || sp.arrive != nil {
+				snap.movers |= 1 << i
+			}
 		}
 	}
 	return snap
@@ -82,6 +87,7 @@ type Snapshot struct {
 	scoped     Mask // stream sockets with a scope
 	raw        Mask // raw sockets
 	existing   Mask // stream sockets that take flows from before them
+	movers     Mask // stream sockets that want to know of flows that move
 }
 
 // HasRaw reports whether any socket wants to see single frames.

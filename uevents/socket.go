@@ -214,6 +214,35 @@ func (s *Socket) IncludeExisting() error {
 	return s.change(func(sp *spec) error { sp.existing = true; return nil })
 }
 
+// Moves has leave called with a flow that is about to move to another shard, on
+// the one it is on, and arrive on the other one, before anything else happens to
+// it there. It is for handlers that keep with a flow what belongs to its shard, or
+// with the shard what belongs to its flows. Both are called between two frames,
+// with no packet at hand, and may be nil.
+//
+// Nothing should be told to users there: what is seen must not depend on moves.
+func (s *Socket) Moves(leave, arrive Handler) error {
+	if s.kind == Raw {
+		return fmt.Errorf("%w: a raw socket has no flows", ErrSocketKind)
+	}
+	of := func(d *definition, h Handler) *registration {
+		if h == nil {
+			return nil
+		}
+		return &registration{socket: s, event: d, hook: PostTCP, handler: h, local: true}
+	}
+	return s.change(func(sp *spec) error {
+		sp.leave, sp.arrive = of(leaving, leave), of(arriving, arrive)
+		return nil
+	})
+}
+
+// The words for moves, as Context.Event names them. Nothing is raised by them.
+var (
+	leaving  = &definition{name: "leave", kind: KindCustom, hooks: post}
+	arriving = &definition{name: "arrive", kind: KindCustom, hooks: post}
+)
+
 // Close ends the socket: no handler of it is called again on any flow, once the
 // shards have heard of it, and its flows are released for it. Closing twice is
 // ErrClosed.

@@ -18,6 +18,9 @@ import (
 	"syscall"
 
 	"github.com/gdamore/tcell/v2"
+
+	"github.com/mbox-stack/mbox"
+	"github.com/mbox-stack/mbox/rx"
 )
 
 // The exit statuses.
@@ -84,6 +87,9 @@ type program struct {
 	// need, which the process never gets back.
 	confined  bool
 	newScreen func() (tcell.Screen, error) // of tests; nil: the terminal's
+	// through is what a test has a source go through on its way to the stack; nil:
+	// nothing.
+	through func(*mbox.Stack, rx.Source) rx.Source
 }
 
 // failure is an error that is nobody's wrong usage: of the input, or of what

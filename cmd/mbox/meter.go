@@ -31,10 +31,10 @@ type meterPart struct {
 
 // visit is what the meter keeps with a flow.
 type visit struct {
-	shard   int    // that follows the flow
 	server  uint32 // row of its server
 	host    uint32 // row of its host; valid iff hosted
 	hosted  bool   // false also while the client has yet to name one
+	name    string // of the host, between two shards
 	opened  bool
 	over    bool
 	counted [len(carriedOrder)]uint64
@@ -70,8 +70,8 @@ func (s *session) newMeter(sock *mbox.Socket, every time.Duration, named bool) (
 			return nil, err
 		}
 	}
-	if !named {
-		return m, nil
+	if err := sock.Moves(m.depart, m.arrive); err != nil || !named {
+		return m, err
 	}
 	return m, sock.Handle(mbox.OnNewData, mbox.PostTCP, m.data)
 }
@@ -79,7 +79,7 @@ func (s *session) newMeter(sock *mbox.Socket, every time.Duration, named bool) (
 func (m *meter) begin(c *mbox.Context) {
 	p := m.parts.Of(c)
 	v := p.visit()
-	*v = visit{shard: c.Shard(), server: p.servers.of(c.Flow().Server()), finder: v.finder, opened: c.Conn() == nil}
+	*v = visit{server: p.servers.of(c.Flow().Server()), finder: v.finder, opened: c.Conn() == nil}
 	if v.opened { // datagrams go to and fro from the beginning
 		p.servers.at(v.server)[cOpened]++
 	}
@@ -192,11 +192,6 @@ func (m *meter) look(c *mbox.Context) (more bool) {
 		_ = c.Release()
 		return false
 	}
-	if v.shard != c.Shard() { // it has come from another one
-		v.shard = c.Shard()
-		p.clock = m.sampler.parts.Of(c)
-		p.clock.follow(c)
-	}
 	return true
 }
 
@@ -245,14 +240,48 @@ func (m *meter) over(c *mbox.Context, p *meterPart, v *visit) {
 	}
 }
 
-// leave takes a flow out of its rows.
+// depart takes a flow that moves to another shard out of this one's rows, with
+// what it has done so far left there.
+func (m *meter) depart(c *mbox.Context) {
+	if v := m.visits.Get(c); v != nil {
+		p := m.parts.Of(c)
+		m.count(c, p, v)
+		p.forget(v)
+		if v.hosted {
+			v.name = p.hosts.rows[v.host].key
+		}
+		m.note(c)
+	}
+}
+
+// arrive gives a flow that has come from another shard rows of this one.
+func (m *meter) arrive(c *mbox.Context) {
+	if v := m.visits.Get(c); v != nil {
+		p := m.parts.Of(c)
+		v.server = p.servers.of(c.Flow().Server())
+		if v.hosted {
+			v.host = p.hosts.again(v.name)
+		}
+		p.flows++
+		p.clock = m.sampler.parts.Of(c)
+		p.clock.follow(c)
+		m.noteIn(c, p.clock)
+	}
+}
+
+// leave takes a flow out of its rows, for good.
 func (m *meter) leave(p *meterPart, v *visit) {
+	p.forget(v)
+	p.spare = append(p.spare, v)
+}
+
+// forget takes a flow out of its rows.
+func (p *meterPart) forget(v *visit) {
 	p.servers.done(v.server)
 	if v.hosted {
 		p.hosts.done(v.host)
 	}
 	p.flows--
-	p.spare = append(p.spare, v)
 }
 
 func (m *meter) end(c *mbox.Context) {

@@ -31,7 +31,7 @@ type sampler struct {
 	out   *mbox.Output
 	parts *mbox.Local[samplerPart]
 
-	followed bool // look at those alone, most of the time: see walkEvery
+	followed bool // look at those alone
 
 	// visit looks at a flow, on its shard, and returns whether there is more to
 	// come of it. report returns what the shard has to
@@ -62,14 +62,10 @@ type samplerPart struct {
 	due   int64 // when the walk was due
 
 	followed []mbox.Place
-	walks    int // of those, since one of all flows
 }
 
-// walkEvery is after how many looks at the flows that are followed comes one at
-// all flows: a flow that has come from another shard is not among them.
-const walkEvery = 30
-
-// follow has the flow at hand looked at.
+// follow has the flow at hand looked at, on this shard: one that moves to another
+// one is to be followed there.
 func (p *samplerPart) follow(c *mbox.Context) { p.followed = append(p.followed, c.Place()) }
 
 // On a live source a walk is made in parts, between which frames are handled: a
@@ -149,7 +145,7 @@ func (m *sampler) tick(c *mbox.Context) {
 // walk looks at flows, on a live source at some of them, and reports whether it has
 // been all.
 func (m *sampler) walk(c *mbox.Context, p *samplerPart) (done bool) {
-	if m.followed && p.walks < walkEvery {
+	if m.followed {
 		return m.walkFollowed(c, p)
 	}
 	step := wire.SlotCount
@@ -157,11 +153,8 @@ func (m *sampler) walk(c *mbox.Context, p *samplerPart) (done bool) {
 		step = slotsAtOnce
 	}
 	_ = c.EachFlow(p.slot, p.slot+step, func(c *mbox.Context) { m.visit(c) }) // it fails where a flow is at hand
-	if p.slot += step; p.slot < wire.SlotCount {
-		return false
-	}
-	p.walks = 0
-	return true
+	p.slot += step
+	return p.slot >= wire.SlotCount
 }
 
 // walkFollowed is walk for the flows that are followed, from the latest to the
@@ -179,11 +172,8 @@ func (m *sampler) walkFollowed(c *mbox.Context, p *samplerPart) (done bool) {
 	if err == nil {
 		p.followed = slices.Delete(p.followed, from+len(kept), left)
 	}
-	if p.slot = from; from > 0 {
-		return false
-	}
-	p.walks++
-	return true
+	p.slot = from
+	return from == 0
 }
 
 // hand hands a report over: its place among all is that of the octet that is

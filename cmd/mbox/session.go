@@ -87,6 +87,9 @@ func (p *program) sessionOver(from rx.Source, o *options, args []string, adjust 
 	if s.stack, err = mbox.New(cfg); err != nil {
 		return nil, err
 	}
+	if p.through != nil && from != nil {
+		s.from[0] = p.through(s.stack, from)
+	}
 	return s, nil
 }
 

@@ -43,6 +43,17 @@ func (t *tallies[K]) of(key K) uint32 {
 	return i
 }
 
+// again returns a row like one of another shard, by its key; that of row 0, which
+// stands for many, is zero.
+func (t *tallies[K]) again(key K) uint32 {
+	var none K
+	if key == none {
+		t.rows[0].users++
+		return 0
+	}
+	return t.of(key)
+}
+
 // done takes a flow away from its row.
 func (t *tallies[K]) done(i uint32) { t.rows[i].users-- }
 

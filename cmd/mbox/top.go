@@ -150,6 +150,7 @@ func (s *session) newWatcher(sock *mbox.Socket, every time.Duration, want *wante
 	}
 	m.visit, m.report = func(c *mbox.Context) bool { m.look(c); return true }, m.reportOf
 	return m, errors.Join(
+		sock.Moves(func(c *mbox.Context) { m.moved(c, -1) }, func(c *mbox.Context) { m.moved(c, 1) }),
 		sock.Handle(mbox.OnConnStart, mbox.PostTCP, m.begin),
 		sock.Handle(mbox.OnConnEnd, mbox.PostTCP, m.end))
 }
@@ -163,6 +164,14 @@ func (m *watcher) begin(c *mbox.Context) {
 	*seen = sighting{}
 	m.seen.Set(c, seen)
 	p.flows++
+	p.news = true
+	m.note(c)
+}
+
+// moved is told that a flow has left the shard, or come to it.
+func (m *watcher) moved(c *mbox.Context, flows int) {
+	p := m.parts.Of(c)
+	p.flows += flows
 	p.news = true
 	m.note(c)
 }

@@ -91,7 +91,7 @@ func TestWorkloads(t *testing.T) {
 	for _, k := range kinds {
 		w := Workload{Name: k.name, Payload: -1, Connections: 3, Seed: 1}
 		l, err := w.Load()
-		if crowd := k.config == nil; err != nil || crowd != (l.Text[0] == 0) || crowd != (l.Text[1] == 0) || l.Flows != uint64(3+3*k.flood) || w.Open() != int(l.Flows) {
+		if crowd := k.config == nil; err != nil || crowd != (l.Text[0] == 0) || crowd != (l.Text[1] == 0) || l.Flows != uint64(3+3*k.flood+min(1, k.elephant)) || w.Open() != int(l.Flows) {
 			t.Errorf("%s: %v", k.name, err)
 		}
 	}

@@ -31,6 +31,7 @@ type kind struct {
 	payloads    []int                                                      // to measure with; the first is the default
 	config      func(seed uint64, connections, payload int) traffic.Config // nil: a crowd
 	flood       int                                                        // SYNs of a flood beside it, for each connection
+	elephant    int                                                        // octets of one download beside it, for each connection
 }
 
 // concurrent is how many connections of W1 are open at a time, and how many
@@ -63,6 +64,7 @@ var kinds = []kind{
 	{name: "w6", says: "web pages of 64 KiB, 5 % of segments out of order, 1 % lost and sent again", connections: 3000,
 		config: func(seed uint64, n, _ int) traffic.Config { return traffic.Lossy(seed, n) }},
 	{name: "w7", says: "w4 beside a flood of SYNs", connections: 10_000, config: pages, flood: 10},
+	{name: "w5-w4", says: "w4 beside one download that has as many packets", connections: 10_000, config: pages, elephant: 16 << 10},
 	{name: "w8", says: "w1 over IPv6", connections: 10_000, payloads: []int{512},
 		config: func(seed uint64, n, payload int) traffic.Config {
 			c := traffic.Staggered(seed, n, concurrent, payload)
@@ -137,7 +139,7 @@ func (w Workload) Open() int {
 	if atATime == 0 {
 		atATime = concurrent // what traffic takes
 	}
-	return min(atATime, w.Connections) + w.Connections*k.flood
+	return min(atATime, w.Connections) + w.Connections*k.flood + min(1, k.elephant)
 }
 
 // crowd returns the description of a workload that is generated as it is taken.
@@ -152,30 +154,51 @@ func (w Workload) Stream() (traffic.Stream, error) {
 }
 
 // stream returns the workload, and its connections where they exchange octets.
-func (w Workload) stream() (s traffic.Stream, conns *traffic.Connections, err error) {
+func (w Workload) stream() (s traffic.Stream, conns []*traffic.Connections, err error) {
 	w, k, err := w.withDefaults()
 	if err != nil {
 		return nil, nil, err
 	}
 	if k.config == nil {
-		s, err = traffic.NewCrowd(w.crowd())
-	} else if conns, err = traffic.NewConnections(k.config(w.Seed, w.Connections, w.Payload)); err == nil {
-		s = conns
+		if s, err = traffic.NewCrowd(w.crowd()); err != nil {
+			err = fmt.Errorf("%w: %w", ErrWorkload, err)
+		}
+		return s, nil, err
 	}
-	if err == nil && k.flood > 0 {
-		var flood traffic.Stream
-		flood, err = traffic.NewFlood(traffic.FloodConfig{Seed: w.Seed, Frames: uint64(w.Connections * k.flood), Gap: floodGap})
-		s = traffic.Merge(conns, flood)
+	configs := []traffic.Config{k.config(w.Seed, w.Connections, w.Payload)}
+	if k.elephant > 0 {
+		c := traffic.Bulk(w.Seed, 1, k.elephant*w.Connections)
+		c.Gap, c.Site = elephantGap, elephantSite
+		configs = append(configs, c)
 	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrWorkload, err)
+	var all []traffic.Stream
+	for _, c := range configs {
+		cs, err := traffic.NewConnections(c)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: %w", ErrWorkload, err)
+		}
+		conns, all = append(conns, cs), append(all, cs)
 	}
-	return s, conns, nil
+	if k.flood > 0 {
+		flood, err := traffic.NewFlood(traffic.FloodConfig{Seed: w.Seed, Frames: uint64(w.Connections * k.flood), Gap: floodGap})
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: %w", ErrWorkload, err)
+		}
+		all = append(all, flood)
+	}
+	if len(all) == 1 {
+		return all[0], conns, nil
+	}
+	return traffic.Merge(all...), conns, nil
 }
 
-// floodGap is the time between SYNs of a flood: it lasts about as long as the
-// connections beside it.
-const floodGap = 3 * time.Microsecond
+// floodGap is the time between SYNs of a flood, and elephantGap that between
+// segments of a download: they last about as long as the connections beside them.
+const (
+	floodGap     = 3 * time.Microsecond
+	elephantGap  = 2400 * time.Nanosecond
+	elephantSite = 1 // of its client's network
+)
 
 // Load is a workload ready to be played.
 type Load struct {
@@ -196,7 +219,7 @@ func (w Workload) Load() (*Load, error) {
 		return nil, err
 	}
 	w, k, err := w.withDefaults()
-	l := &Load{Flows: uint64(w.Connections * (1 + k.flood))}
+	l := &Load{Flows: uint64(w.Connections*(1+k.flood) + min(1, k.elephant))}
 	if conns == nil {
 		c := w.crowd()
 		l.Source, l.Frames = newLive(c), c.Frames()
@@ -208,9 +231,11 @@ func (w Workload) Load() (*Load, error) {
 		l.Octets += uint64(len(frames[i].Data))
 	}
 	l.Source, l.Frames = newPlayer(frames), len(frames)
-	for f := range conns.Flows() {
-		for d := range l.Text {
-			l.Text[d] += f.Octets[d]
+	for _, cs := range conns {
+		for f := range cs.Flows() {
+			for d := range l.Text {
+				l.Text[d] += f.Octets[d]
+			}
 		}
 	}
 	return l, err

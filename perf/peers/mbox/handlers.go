@@ -165,7 +165,11 @@ const (
 	oneReassembled = "one-reassembled" // no reassembly of what servers send
 	oneStopped     = "one-stopped"     // servers are not followed once they have answered
 	released       = "released"        // flows end for us at their first octets
+	largeReleased  = "large-released"  // flows end for us at the first octet beyond largeOctets
 )
+
+// largeOctets are more than any page has.
+const largeOctets = 1 << 20
 
 // control has a socket give up what its variant says.
 func (p *peer) control(sock *mbox.Socket, variant string) error {
@@ -182,6 +186,12 @@ func (p *peer) control(sock *mbox.Socket, variant string) error {
 		return sock.Handle(mbox.OnConnEstablished, mbox.PostTCP, func(c *mbox.Context) { note(c, c.Stop(mbox.Server)) })
 	case released:
 		return sock.Handle(mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) { note(c, c.Release()) })
+	case largeReleased:
+		return sock.Handle(mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) {
+			if c.Offset() > largeOctets {
+				note(c, c.Release())
+			}
+		})
 	}
 	p.partial = false
 	return nil
