@@ -28,6 +28,7 @@ type topOptions struct {
 // top returns the command that shows all flows.
 func (p *program) top() *cobra.Command {
 	o := newOptions()
+	o.checksums.value = "off" // nothing here tells of wrong ones, and to find them takes all of each frame
 	w := &topOptions{
 		format: choice{kind: "FORM", value: "auto", of: []string{"auto", "lines", "jsonl"}},
 		sort:   choice{kind: "COLUMN", value: "bytes", of: flowColumnNames()},

@@ -48,6 +48,7 @@ func newWebOptions() *webOptions {
 // web returns the command that watches web servers.
 func (p *program) web() *cobra.Command {
 	o, w := newOptions(), newWebOptions()
+	o.checksums.value = "off" // nothing here tells of wrong ones, and to find them takes all of each frame
 	cmd := &cobra.Command{
 		Use:   "web {-i IFACE | -r FILE} [flags] [filter expression]",
 		Short: "Web servers by the second: connections, traffic, loss, hosts",
