@@ -14,10 +14,16 @@ import (
 // TestInterfaceComesAndGoes: an interface that goes down, is removed and made
 // again, or renamed, is captured on as before when it is back, and all is counted.
 func TestInterfaceComesAndGoes(t *testing.T) {
+	for name, c := range map[string]rx.RingConfig{"one ring": {}, "rings in order": {Rings: 2, Fanout: rx.FanoutCPU}} {
+		t.Run(name, func(t *testing.T) { comesAndGoes(t, c) })
+	}
+}
+
+func comesAndGoes(t *testing.T, c rx.RingConfig) {
 	cable := netns.Cable{}
 	client, server := netns.PairForTest(t, cable)
 	o := &overheard{flows: map[mbox.Flow]*conversation{}}
-	l := capture(t, server, "s0", rx.RingConfig{}, mbox.Config{Shards: 2}, o.register(t))
+	l := capture(t, server, "s0", c, mbox.Config{Shards: 2}, o.register(t))
 	l.gone = true
 	k := newTalk()
 	must := func(errs ...error) {
