@@ -169,7 +169,7 @@ func garbage(rng *rand.Rand, n int, good []byte, buf []byte) []byte {
 func TestGarbage(t *testing.T) {
 	client, server := netns.PairForTest(t, netns.Cable{MTU: 65535})
 	o := &overheard{flows: map[mbox.Flow]*conversation{}}
-	l := capture(t, server, "s0", rx.RingConfig{Rings: 2}, mbox.Config{Shards: 2}, o.register(t))
+	l := capture(t, server, "s0", rx.RingConfig{Rings: 2, Fanout: rx.FanoutCPU}, mbox.Config{Shards: 2}, o.register(t))
 	s := newSender(t, client, "c0")
 	rng := rand.New(rand.NewPCG(7, 7))
 	good, buf := datagram(1, 1000), make([]byte, 14+65535)
@@ -222,7 +222,7 @@ func TestLeavesNothing(t *testing.T) {
 	round := func(i int) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			client, server := netns.PairForTest(t, netns.Cable{Queues: 2})
-			l := capture(t, server, "s0", rx.RingConfig{Rings: 2}, mbox.Config{Shards: 2}, func(s *mbox.Stack) {
+			l := capture(t, server, "s0", rx.RingConfig{Rings: 2, Fanout: rx.FanoutCPU}, mbox.Config{Shards: 2}, func(s *mbox.Stack) {
 				handle(t, s.Monitor(mbox.Stream), mbox.OnConnEnd, func(*mbox.Context) {})
 			})
 			flood(newSender(t, client, "c0"), flows(8, 100), 1000)
