@@ -22,14 +22,7 @@ type Parted interface {
 // connections. It is called before sources are received from.
 func Together(sources []Source, shards int) []int {
 	wait := make([]int, len(sources))
-	whole, split := map[any]bool{}, false
-	for _, src := range sources {
-		if p, ok := src.(Parted); ok && p.Live() {
-			of, apart := p.Part()
-			whole[of], split = true, split || apart
-		}
-	}
-	if len(whole) < 2 && !split {
+	if !Ordered(sources) {
 		return wait
 	}
 	common := &pace{}
@@ -52,6 +45,18 @@ func Together(sources []Source, shards int) []int {
 		}
 	}
 	return wait
+}
+
+// Ordered reports whether some sources are brought into one order: see Together.
+func Ordered(sources []Source) bool {
+	whole, split := map[any]bool{}, false
+	for _, src := range sources {
+		if p, ok := src.(Parted); ok && p.Live() {
+			of, apart := p.Part()
+			whole[of], split = true, split || apart
+		}
+	}
+	return len(whole) > 1 || split
 }
 
 // paced is a source that tells others how far it has come, and is asked by them.

@@ -38,6 +38,9 @@ func TestTogether(t *testing.T) {
 		if got := Together(test.sources, test.shards); !slices.Equal(got, test.want) {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
+		if got := Ordered(test.sources); got != (len(test.want) > 0 && slices.Max(test.want) > 0) {
+			t.Errorf("%s: ordered %v", name, got)
+		}
 	}
 }
 

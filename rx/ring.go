@@ -85,11 +85,14 @@ type RingConfig struct {
 	Retire time.Duration
 	// NoPromisc leaves out frames that are for other stations.
 	NoPromisc bool
-	// CPUs are those that receive goroutines are pinned to: that of ring k to
-	// CPUs[k%len(CPUs)]. A single -1 pins none. Empty stands for the CPU that
+	// CPUs are those that receive goroutines are pinned to, in turn: that of ring k to
+	// CPUs[(Ahead+k)%len(CPUs)]. A single -1 pins none. Empty stands for the CPU that
 	// handles queue k with FanoutQueue, else for the k-th CPU that the program
 	// may use.
 	CPUs []int
+	// Ahead is how many rings of other interfaces the program has: CPUs are dealt
+	// out to all of them in turn.
+	Ahead int
 	// Log is told of interfaces that go down, come back, are renamed or removed.
 	// nil stands for slog.Default().
 	Log *slog.Logger
@@ -152,6 +155,7 @@ func (c *RingConfig) validate() error {
 	check(c.BlockOctets <= ringOctetsMax/max(c.Blocks, 1), "a ring of %d blocks of %d octets is too large: at most %d octets",
 		c.Blocks, c.BlockOctets, int64(ringOctetsMax))
 	check(c.Retire >= time.Millisecond && c.Retire <= retireMax, "Retire is %v, not within 1ms and %v", c.Retire, retireMax)
+	check(c.Ahead >= 0, "Ahead is %d", c.Ahead)
 	for _, cpu := range c.CPUs {
 		check(cpu >= 0 || cpu == -1 && len(c.CPUs) == 1, "CPUs has %d", cpu)
 	}

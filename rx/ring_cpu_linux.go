@@ -13,8 +13,9 @@ import (
 // CPU returns the CPU that the ring's receive goroutine is pinned to, -1 if to
 // none. See RingConfig.CPUs.
 func (r *Ring) CPU() int {
+	nth := r.cfg.Ahead + r.index
 	if n := len(r.cfg.CPUs); n > 0 {
-		return r.cfg.CPUs[r.index%n]
+		return r.cfg.CPUs[nth%n]
 	}
 	allowed := sys.CPUs()
 	if len(allowed) == 0 {
@@ -29,7 +30,7 @@ func (r *Ring) CPU() int {
 	case FanoutCPU:
 		return allowed[r.index%len(allowed)]
 	}
-	return allowed[len(allowed)-1-r.index%len(allowed)] // the first ones mostly serve interrupts
+	return allowed[len(allowed)-1-nth%len(allowed)] // the first ones mostly serve interrupts
 }
 
 // QueueCPU returns the CPU that handles what an interface's receive queue brings,

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mbox-stack/mbox/internal/craft"
+	"github.com/mbox-stack/mbox/internal/sys"
 	"github.com/mbox-stack/mbox/rx"
 )
 
@@ -26,6 +27,31 @@ func TestPart(t *testing.T) {
 		}
 		for _, r := range rings {
 			r.Close()
+		}
+	}
+}
+
+// TestRingsOfInterfacesShareCPUs: those of a second interface go on where the first
+// one's have ended.
+func TestRingsOfInterfacesShareCPUs(t *testing.T) {
+	namespace(t)
+	veth(t, "in0", "out0", 1)
+	for _, test := range []struct {
+		ahead int
+		want  []int
+	}{{0, []int{5, 6}}, {1, []int{6, 7}}, {2, []int{7, 5}}} {
+		rings := openRings(t, rx.RingConfig{Interface: "in0", Rings: 2, CPUs: []int{5, 6, 7}, Ahead: test.ahead})
+		for k, r := range rings {
+			if cpu := r.CPU(); cpu != test.want[k] {
+				t.Errorf("with %d ahead, ring %d runs on CPU %d, want %d", test.ahead, k, cpu, test.want[k])
+			}
+			r.Close()
+		}
+	}
+	if all := sys.CPUs(); len(all) > 1 {
+		first, second := openRings(t, rx.RingConfig{Interface: "in0"})[0], openRings(t, rx.RingConfig{Interface: "in0", Ahead: 1})[0]
+		if first.CPU() != all[len(all)-1] || second.CPU() != all[len(all)-2] {
+			t.Errorf("two interfaces have CPUs %d and %d of %v", first.CPU(), second.CPU(), all)
 		}
 	}
 }

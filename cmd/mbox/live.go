@@ -141,6 +141,7 @@ func (l *live) config(name string, log *slog.Logger) (rx.RingConfig, error) {
 func (l *live) openRings(log *slog.Logger) (rings []*rx.Ring, err error) {
 	for _, name := range l.interfaces {
 		c, err := l.config(name, log)
+		c.Ahead = len(rings)
 		var some []*rx.Ring
 		if err == nil {
 			some, err = rx.OpenRings(c)
@@ -241,6 +242,9 @@ func (s *session) announce() {
 			cpu = fmt.Sprintf(" by CPU %d", n)
 		}
 		fmt.Fprintf(s.stderr, "mbox: capturing on %s%s%s\n", name, cpu, strings.TrimPrefix(r.Setup(), name))
+	}
+	if rx.Ordered(s.from) {
+		fmt.Fprintln(s.stderr, "mbox: a connection may come by several of these: frames are put in the order of their timestamps")
 	}
 	if s.left != "" {
 		fmt.Fprintf(s.stderr, "mbox: privileges left: %s\n", s.left)
