@@ -473,15 +473,16 @@ func (s *Shard) timeHandshake(fl *flow, p *wire.Packet, d wire.Dir) {
 	if how != uevents.StartSYN && how != uevents.StartSYNACK {
 		return
 	}
-	since := func(at int64) uint32 { return uint32(min((s.clock-at)/rttUnit, 1<<32-1)) }
+	since := func(at int64) uint32 { return uint32(min(max((s.clock-at)/rttUnit, 1), 1<<32-1)) } // 0 is not known
 	switch fs := p.Segment.Flags; {
 	case d == wire.ToClient && fs.Has(wire.SYN|wire.ACK) && fl.rtt[wire.ToClient] == 0:
-		fl.rtt[wire.ToClient] = max(1, since(fl.first))
+		fl.rtt[wire.ToClient] = since(fl.first)
 		if how == uevents.StartSYN && s.noted(fl, wire.ToServer, controlSYN) == 1 {
-			fl.rtt[wire.ToServer] = max(1, since(fl.first)) // of a repeated SYN nobody knows which was answered (RFC 6298 §3)
+			fl.rtt[wire.ToServer] = since(fl.first) // of a repeated SYN nobody knows which was answered (RFC 6298 §3)
 		}
 	case d == wire.ToServer && fl.rtt[wire.ToClient] != 0 && fs.Has(wire.ACK) && !fs.Has(wire.SYN):
-		fl.rtt[wire.ToClient] = max(1, since(fl.first)-fl.rtt[wire.ToClient])
+		all := since(fl.first)
+		fl.rtt[wire.ToClient] = all - min(all-1, fl.rtt[wire.ToClient])
 		if s.noted(fl, wire.ToClient, controlSYNACK) > 1 {
 			fl.rtt[wire.ToClient] = 0
 		}
