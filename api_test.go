@@ -90,9 +90,24 @@ func TestAFlowInNobodysScopeIsCountedAndNotTracked(t *testing.T) {
 	mboxtest.Run(t, s, life)
 	st := s.Stats()
 	total := st.Total()
-	if total.Flows != 0 || total.Fates[1] != 8 || !st.Balanced() {
-		t.Errorf("flows %d, fates %v", total.Flows, total.Fates)
+	if total.Flows != 0 || total.Fates[1] != 8 || total.Orphans != 0 || !st.Balanced() {
+		t.Errorf("flows %d, orphans %d, fates %v", total.Flows, total.Orphans, total.Fates)
 	}
+}
+
+// A scope is decided client to server: the client of a flow that a SYN,ACK begins is
+// its receiver, whoever has sent the first packet. What is in nobody's scope is no
+// orphan.
+func TestTheClientOfASynackIsItsReceiver(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	sock := s.Monitor(mbox.Stream)
+	if err := sock.Bind("src port 80"); err != nil {
+		t.Fatal(err)
+	}
+	for _, ev := range []mbox.Event{mbox.OnOrphan, mbox.OnPacket} {
+		handle(t, sock, ev, mbox.PreTCP, func(c *mbox.Context) { t.Errorf("%s %d", c.Event(), c.Number()) })
+	}
+	mboxtest.Run(t, s, "< SA 300 101 0\n")
 }
 
 func TestBindRefusesWhatNeedsThePacket(t *testing.T) {

@@ -1,6 +1,7 @@
 package mbox_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/mbox-stack/mbox"
@@ -37,5 +38,81 @@ func TestARepeatStandsBesideItsOriginal(t *testing.T) {
 			`0+8 differs "ef" "eF" at 4`,
 			`0+2 same "ab" "ab" at 0`,
 			`0+2 unknown "" "" at 0`)
+	}
+}
+
+// TestARepeatedSYNHasNothingToCompare: no octet is repeated, so none is unknown.
+func TestARepeatedSYNHasNothingToCompare(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	var j journal
+	handle(t, s.Monitor(mbox.Stream), mbox.OnRexmit, mbox.PostTCP, func(c *mbox.Context) {
+		r := c.Rexmit()
+		j.add("%v %v %v, %d octets %s", r.SYN, r.SYNACK, r.FIN, r.Len, r.Match)
+	})
+	mboxtest.Run(t, s, `
+> S  100   0 0
+> S  100   0 0
+< SA 300 101 0
+< SA 300 101 0
+> A  101 301 0
+> FA 101 301 0
+> FA 101 301 0
+`)
+	j.expect(t, "true false false, 0 octets same", "false true false, 0 octets same", "false false true, 0 octets same")
+}
+
+// TestWhatIsTriedAgainRepeatsNothing: a segment has held octets in its middle, and
+// there is no room for what lies behind them. A hole is given up for its sake; what
+// was taken of it at first is not taken for a repetition when its rest is tried again.
+func TestWhatIsTriedAgainRepeatsNothing(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	sock := s.Monitor(mbox.Stream)
+	var j journal
+	handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
+		if err := c.SetBuffer(mbox.Client, 700); err != nil {
+			t.Error(err)
+		}
+	})
+	handle(t, sock, mbox.OnGap, mbox.PostTCP, func(c *mbox.Context) { g := c.Gap(); j.add("gap %d+%d %s", g.Offset, g.Len, g.Why) })
+	handle(t, sock, mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) { j.add("data %d+%d", c.Offset(), len(c.Payload())) })
+	handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) { j.add("%+v", c.Evidence()) })
+	mboxtest.Run(t, s, `
+> S  100   0 0
+< SA 300 101 0
+> A  101 301 0
+> A  201 301 100
+> A  151 301 1000
+< A  301 1151 0
+`)
+	j.expect(t, "gap 0+50 budget", "data 50+50", "data 100+100", "data 200+850", fmt.Sprintf("%+v", mbox.Evidence{GapOctets: 50}))
+}
+
+// TestAStoppedSideIsNotToldOfItsRepeats: of two sockets, the one that has stopped a
+// side hears of the other side's repeats alone.
+func TestAStoppedSideIsNotToldOfItsRepeats(t *testing.T) {
+	for _, hook := range []mbox.Hook{mbox.PreTCP, mbox.PostTCP} {
+		s := stack(t, mbox.Config{})
+		var j journal
+		for _, name := range []string{"both", "server's"} {
+			sock := s.Monitor(mbox.Stream)
+			handle(t, sock, mbox.OnConnEstablished, mbox.PostTCP, func(c *mbox.Context) {
+				if name == "server's" {
+					if err := c.Stop(mbox.Client); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			handle(t, sock, mbox.OnRexmit, hook, func(c *mbox.Context) { j.add("%s: %s", name, c.Side()) })
+		}
+		mboxtest.Run(t, s, `
+> S  100   0 0
+< SA 300 101 0
+> A  101 301 0
+> A  101 301 10
+> A  101 301 10
+< A  301 111 10
+< A  301 111 10
+`)
+		j.expect(t, "both: client", "both: server", "server's: server")
 	}
 }

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/internal/assert"
 	"github.com/mbox-stack/mbox/tcpfsm"
 	"github.com/mbox-stack/mbox/uevents"
 	"github.com/mbox-stack/mbox/wire"
@@ -207,9 +208,6 @@ func (s *Shard) makeRoom(fl *flow, d wire.Dir) bool {
 
 // noteRexmit labels the flow by what a comparison found.
 func (s *Shard) noteRexmit(fl *flow, r *buffers.Rexmit) {
-	if r.Octets == 0 || s.seg.look.KeepAlive {
-		return
-	}
 	switch r.Match() {
 	case buffers.MatchDiffers:
 		s.labelOf(fl).conflicts++
@@ -236,7 +234,8 @@ func (s *Shard) giveUp(fl *flow, d wire.Dir, why uevents.GapReason) bool {
 		return false
 	}
 	if !fl.paired() {
-		if nxt, _ := stands(&fl.conn, d); !fl.isStraight(d) || why != uevents.GapEnd || !missing(&fl.conn, d, nxt) {
+		assert.That(why == uevents.GapEnd, "nothing is held of a stream that is straight")
+		if nxt, _ := stands(&fl.conn, d); !fl.isStraight(d) || !missing(&fl.conn, d, nxt) {
 			return false
 		}
 		s.pairOf(fl)

@@ -228,7 +228,8 @@ func (s *Shard) refuse(why Fate) {
 		return
 	}
 	s.stats.Orphans++
-	mask := s.plans.Snapshot().FlowMask(&f.Packet.Key, f.Packet.Sender)
+	d, _ := orient(&f.Packet)
+	mask := s.plans.Snapshot().FlowMask(&f.Packet.Key, f.Packet.Sender^uint8(d))
 	if mask == 0 {
 		return
 	}

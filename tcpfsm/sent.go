@@ -226,7 +226,7 @@ func (t *turn) sentFIN(news *signals) {
 		snd.sndNXT = end
 	}
 	// Our view of what it has received runs ahead of it: SEG.ACK tells the truth.
-	if snd.has(factFINRcvd) && snd.state == CloseWait && seg.Ack.LessEq(rcv.fin) {
+	if snd.state == CloseWait && seg.Flags.Has(wire.ACK) && seg.Ack.LessEq(rcv.fin) {
 		news.add(sndCrossFIN)
 		return
 	}
