@@ -74,6 +74,9 @@ func TestMovesChangeNothing(t *testing.T) {
 			}
 			for _, nuisance := range []uint64{0, 9} {
 				movesChangeNothing(t, c.memory, nuisance, frames)
+				if testing.Short() {
+					return
+				}
 			}
 		})
 	}
@@ -98,12 +101,15 @@ func movesChangeNothing(t *testing.T, memory, nuisance uint64, frames []rx.Frame
 	}
 }
 
+// movesMany is about how many moves there are in a run.
+const movesMany = 250
+
 // playRestless plays frames with moves amid them.
 func playRestless(t *testing.T, shards int, memory, nuisance, seed uint64, frames []rx.Frame, log io.Writer) mbox.Stats {
 	t.Helper()
 	s := stack(t, mbox.Config{Shards: shards, Memory: memory})
 	src := &restless{t: t, stack: s, shards: shards, frames: frames, rand: rand.New(rand.NewPCG(seed, 1)),
-		odds: 1 + len(frames)/2000, longest: 1 + len(frames)/1000}
+		odds: 1 + min(len(frames), 1000)/movesMany, longest: 1 + len(frames)/1000}
 	st, err := witness.PlayOn(s, src, nuisance, log)
 	if err != nil {
 		t.Errorf("%d shards, nuisance %d: %v", shards, nuisance, err)
