@@ -62,6 +62,14 @@ func TestEventsDoNotDependOnTheWay(t *testing.T) {
 // The same on captures of others, where there are any: MBOX_CONFORMANCE names a
 // directory with captures in it.
 func TestEventsOfACorpusDoNotDependOnTheWay(t *testing.T) {
+	eachOfCorpus(t, func(path string) {
+		sameOnAllWays(t, waysFew, 0, 0, func() rx.Source { return rx.File(path) })
+	})
+}
+
+// eachOfCorpus calls f with the captures that MBOX_CONFORMANCE has.
+func eachOfCorpus(t *testing.T, f func(path string)) {
+	t.Helper()
 	dir := os.Getenv("MBOX_CONFORMANCE")
 	if dir == "" || testing.Short() {
 		t.Skip("MBOX_CONFORMANCE names no directory of captures")
@@ -70,7 +78,7 @@ func TestEventsOfACorpusDoNotDependOnTheWay(t *testing.T) {
 		if err != nil || d.IsDir() || !strings.Contains(filepath.Base(path), ".pcap") && !strings.HasSuffix(path, ".cap") {
 			return err
 		}
-		sameOnAllWays(t, waysFew, 0, 0, func() rx.Source { return rx.File(path) })
+		f(path)
 		return nil
 	})
 	if err != nil {

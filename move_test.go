@@ -82,6 +82,26 @@ func TestMovesChangeNothing(t *testing.T) {
 	}
 }
 
+// The same on captures of others, where there are any (MBOX_CONFORMANCE).
+func TestMovesChangeNothingOfACorpus(t *testing.T) {
+	eachOfCorpus(t, func(path string) {
+		m, err := rx.Load(rx.File(path))
+		if err != nil || m.Len() > framesMany {
+			return // what is damaged ends early, which is not what this is about
+		}
+		var frames []rx.Frame
+		for c := (rx.Chunk{}); m.Next(&c) == nil; {
+			frames = append(frames, c.Frames...)
+		}
+		var want, got bytes.Buffer
+		way{1, 128, 2}.play(t, rx.NewMemory(frames...), 0, 9, &want)
+		playRestless(t, 3, 0, 9, 1, frames, &got)
+		if !bytes.Equal(want.Bytes(), got.Bytes()) {
+			t.Errorf("%s: moves change what is seen: %s", path, parting(&want, &got))
+		}
+	})
+}
+
 func movesChangeNothing(t *testing.T, memory, nuisance uint64, frames []rx.Frame) {
 	t.Helper()
 	want := sha256.New()
