@@ -22,6 +22,12 @@ type Config struct {
 	// the program may use, less one for the receiver, but at least one. What is
 	// found in a capture does not depend on it.
 	Shards int
+	// PinShards has shard i run on the i-th of the CPUs that the program may use,
+	// and nowhere else: for machines that have a CPU for each shard and each ring
+	// (rings take theirs from the last one on). A shard that has nothing to do and
+	// gets something then takes longer to wake. Where the system cannot do it, Log
+	// is told.
+	PinShards bool
 	// Rebalance says when slots are moved from shards that have too much to do to
 	// those that have less: by default, with live sources.
 	Rebalance Rebalance

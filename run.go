@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"runtime/pprof"
 	"strconv"
@@ -48,6 +49,8 @@ type running struct {
 	cancel context.CancelFunc
 
 	rebalances bool // slots are moved off shards that have too much to do
+	pinned     bool // each shard has a CPU
+	log        *slog.Logger
 
 	mu  sync.Mutex
 	ids map[uint64]bool // goroutines of shards, and those that stand in for one
@@ -101,7 +104,7 @@ func (s *Stack) start(ctx context.Context, sources []rx.Source) (_ *running, err
 	}
 	snap := s.set.Snapshot()
 	run.together(rx.Together(sources, s.cfg.Shards))
-	run.rebalances = s.cfg.rebalances(live)
+	run.rebalances, run.pinned, run.log = s.cfg.rebalances(live), s.cfg.PinShards, s.cfg.Log
 	if err := run.build(s, snap, seed, live, len(sources)); err != nil {
 		return nil, err
 	}
@@ -190,6 +193,7 @@ func (r *running) launch(ctx context.Context) {
 	for i, sh := range r.shards {
 		r.group.Go(fmt.Sprintf("shard %d", i), func(ctx context.Context) error {
 			r.enlist()
+			defer r.pin(i)()
 			r.broken[i] = true
 			defer close(r.ended[i])
 			sh.Run(ctx.Done())
@@ -214,6 +218,24 @@ func (r *running) launch(ctx context.Context) {
 		r.end()
 		return nil
 	})
+}
+
+// pin has the shard whose goroutine calls it stay on its CPU, if that was asked
+// for, until what it returns is called.
+func (r *running) pin(i int) (leave func()) {
+	if !r.pinned {
+		return func() {}
+	}
+	cpus := sys.CPUs()
+	err := errors.ErrUnsupported
+	if len(cpus) > 0 {
+		if leave, err = sys.Stay(cpus[i%len(cpus)]); err == nil {
+			return leave
+		}
+		leave()
+	}
+	r.log.Warn("a shard stays unpinned", "shard", i, "error", err)
+	return func() {}
 }
 
 // receive runs the receivers until all have ended.

@@ -117,24 +117,40 @@ func TestGroupOfActorsThatEndByThemselvesHasNoError(t *testing.T) {
 	}
 }
 
+// BenchmarkHandOver: a message to an actor that has nothing else to do, and to one
+// whose goroutine is locked to its thread, in a row and one at a time, each when
+// the one before has been answered.
 func BenchmarkHandOver(b *testing.B) {
-	m := actors.NewMailbox[[]int](32)
-	stop := make(chan struct{})
-	done := make(chan struct{})
-	go func() {
-		for batch := range m.Receive() {
-			if batch == nil {
-				close(done)
-				return
-			}
+	for _, locked := range []bool{false, true} {
+		for _, answered := range []bool{false, true} {
+			b.Run(fmt.Sprintf("locked=%v/answered=%v", locked, answered), func(b *testing.B) {
+				m := actors.NewMailbox[[]int](32)
+				stop, done, answer := make(chan struct{}), make(chan struct{}), make(chan struct{})
+				go func() {
+					defer close(done)
+					if locked {
+						runtime.LockOSThread()
+					}
+					for batch := range m.Receive() {
+						if batch == nil {
+							return
+						}
+						if answered {
+							answer <- struct{}{}
+						}
+					}
+				}()
+				batch := make([]int, 128)
+				for b.Loop() {
+					if m.Put(batch, stop); answered {
+						<-answer
+					}
+				}
+				m.Put(nil, stop)
+				<-done
+			})
 		}
-	}()
-	batch := make([]int, 128)
-	for b.Loop() {
-		m.Put(batch, stop)
 	}
-	m.Put(nil, stop)
-	<-done
 }
 
 // What is reserved is for those that must get through: others are turned away

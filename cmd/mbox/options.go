@@ -37,6 +37,7 @@ type options struct {
 	keys      []string
 	policy    choice
 	rebalance choice
+	pinShards bool
 	strict    bool
 	pickup    bool
 
@@ -81,6 +82,7 @@ func (o *options) source(fs *pflag.FlagSet) {
 // stack adds the flags that say how flows are followed.
 func (o *options) stack(fs *pflag.FlagSet) {
 	fs.IntVar(&o.shards, "shards", 0, "follow flows on `N` shards (default one less than CPUs); results do not depend on it")
+	fs.BoolVar(&o.pinShards, "pin-shards", false, "each shard stays on a CPU of its own, the first ones; for machines with more CPUs than shards and rings")
 	fs.Var(&o.rebalance, "rebalance", "move flows from shards that have too much to do to others: on live interfaces, always, never; results do not depend on it")
 	fs.IntVar(&o.batch, "batch", 0, "hand frames over `N` at a time (default 128); results do not depend on it")
 	fs.Uint64Var(&o.seed, "seed", 0, "seed `N` of the hash that flows are dealt out by")
@@ -108,7 +110,7 @@ func (o *options) running(fs *pflag.FlagSet) {
 func (o *options) config(args []string) (mbox.Config, error) {
 	c := mbox.Config{
 		Shards: o.shards, Batch: o.batch, Seed: o.seed, Memory: uint64(o.memory), History: uint64(o.history),
-		Strict: o.strict, NoPickup: !o.pickup, Count: o.count, Timeouts: o.timeouts(),
+		Strict: o.strict, NoPickup: !o.pickup, Count: o.count, Timeouts: o.timeouts(), PinShards: o.pinShards,
 	}
 	c.Checksums = map[string]mbox.Checksums{"verify": mbox.ChecksumsVerify, "off": mbox.ChecksumsOff}[o.checksums.value]
 	c.Rebalance = map[string]mbox.Rebalance{"always": mbox.RebalanceAlways, "never": mbox.RebalanceNever}[o.rebalance.value]
