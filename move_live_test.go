@@ -359,7 +359,7 @@ func TestAStackFailsAmidMoves(t *testing.T) {
 		s := stack(t, mbox.Config{Shards: 3})
 		var packets atomic.Int64
 		handle(t, s.Monitor(mbox.Stream), mbox.OnPacket, mbox.PostTCP, func(*mbox.Context) {
-			if packets.Add(1) == int64(100+50*turn) {
+			if packets.Add(1) == int64(20+5*turn) { // few: of a live source that nobody waits for, some are lost
 				runtime.Goexit() // as a test's FailNow in a handler
 			}
 		})
