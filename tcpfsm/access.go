@@ -113,6 +113,10 @@ func (c *Conn) Timestamps() bool {
 // forgotten count as sent before.
 func (c *Conn) Exact(d wire.Dir) bool { return !c.ends[d&1].has(factForgot) }
 
+// HasEstablished reports whether Delta.Established has been said: both endpoints
+// have been in ESTABLISHED, wherever they are now.
+func (c *Conn) HasEstablished() bool { return c.marks&markEstablished != 0 }
+
 // Phase says how far the connection has come.
 func (c *Conn) Phase() Phase {
 	a, b := &c.ends[0], &c.ends[1]

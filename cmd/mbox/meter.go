@@ -65,7 +65,7 @@ func (s *session) newMeter(sock *mbox.Socket, every time.Duration, named bool) (
 	for _, h := range []struct {
 		event mbox.Event
 		do    mbox.Handler
-	}{{mbox.OnConnStart, m.begin}, {mbox.OnConnEstablished, m.establish}, {mbox.OnConnEnd, m.end}} {
+	}{{mbox.OnConnStart, m.begin}, {mbox.OnConnEnd, m.end}} {
 		if err := sock.Handle(h.event, mbox.PostTCP, h.do); err != nil {
 			return nil, err
 		}
@@ -115,13 +115,13 @@ func (p *meterPart) visit() *visit {
 	return v
 }
 
-func (m *meter) establish(c *mbox.Context) {
-	v := m.visits.Get(c)
-	if v == nil || v.opened {
+// open counts a connection that has been established since the last look.
+func (m *meter) open(c *mbox.Context, p *meterPart, v *visit) {
+	if v.opened || !c.Conn().HasEstablished() {
 		return
 	}
 	v.opened = true
-	for _, t := range m.rows(m.parts.Of(c), v) {
+	for _, t := range m.rows(p, v) {
 		t.established(c.RTT())
 	}
 }
@@ -207,6 +207,7 @@ func (t *counts) carried(n *[len(carriedOrder)]uint64) {
 
 // count adds what the flow's counters have grown by.
 func (m *meter) count(c *mbox.Context, p *meterPart, v *visit) {
+	m.open(c, p, v)
 	a, b := c.Counters(mbox.Client), c.Counters(mbox.Server)
 	if a.Packets == v.counted[0] && b.Packets == v.counted[1] {
 		return // nor has anything else
