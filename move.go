@@ -41,8 +41,9 @@ func (o *owners) settle() {
 // comes from may do it too.
 //
 // It fails with ErrInHandler in a handler, and must not be called where it would
-// hold up the receiver that it waits for: in Config.Tap. Of a stack that does not
-// run, nothing is moved.
+// hold up a receiver that it waits for, and so itself for ever: in Config.Tap, and
+// in Source.Next of a live source (where rings are brought into one order, it waits
+// for the source's next frames). Of a stack that does not run, nothing is moved.
 func (s *Stack) MoveSlots(shard int, slots ...Slot) error {
 	if shard < 0 || shard >= s.cfg.Shards {
 		return fmt.Errorf("%w: shard %d of %d", ErrConfig, shard, s.cfg.Shards)
@@ -75,7 +76,7 @@ type Slot = wire.Slot
 // move moves slots of one shard to another, and returns when they are there. It
 // reports false if the stack ends before. Slots that the first does not have are
 // left alone. It must not be called on a shard, nor on a receiver's goroutine but
-// in Source.Next.
+// in Source.Next of a source that can wait.
 func (r *running) move(slots []wire.Slot, from, to int) bool {
 	select {
 	case <-r.owners.closed:

@@ -1,9 +1,11 @@
 package shard
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/mbox-stack/mbox/buffers"
 	"github.com/mbox-stack/mbox/internal/craft"
+	"github.com/mbox-stack/mbox/tcpfsm"
 	"github.com/mbox-stack/mbox/uevents"
 	"github.com/mbox-stack/mbox/wire"
 )
@@ -22,6 +25,9 @@ type twin struct {
 	*steady
 	rule     twinRule
 	prepared uevents.Registration
+	places   []uevents.Place
+	ctl      *controller
+	socks    []*uevents.Socket
 	log      []string
 }
 
@@ -32,9 +38,7 @@ type twinRule struct {
 	odd   uint64 // one handler in so many does something odd; 0: none
 	keep  bool
 	stop  bool // both sockets stop a side of each connection that is established
-	sums  Checksums
-	times Timeouts
-	room  int // flows in a slot
+	cfg   Config
 	batch int // frames
 }
 
@@ -77,10 +81,10 @@ var (
 // that is what a raw socket asks for, though it selects nothing here.
 func newTwin(t *testing.T, r twinRule, long bool) *twin {
 	t.Helper()
-	tw := &twin{steady: &steady{pool: buffers.NewBatchPool(r.batch, 1), clock: 1e18}, rule: r}
-	var ctl controller
+	tw := &twin{steady: &steady{pool: buffers.NewBatchPool(r.batch, 1), clock: 1e18}, rule: r, ctl: new(controller)}
+	ctl := tw.ctl
 	for index := range 2 {
-		sock, err := ctl.set.Open(&ctl, uevents.Stream, fmt.Sprint(index))
+		sock, err := ctl.set.Open(ctl, uevents.Stream, fmt.Sprint(index))
 		for i, e := range twinEvents {
 			if err == nil && (i == 0 || r.wants>>(i+32*index)&1 != 0) {
 				err = sock.Handle(e.event, e.hook, func(c *uevents.Context) { tw.see(c, i+100*index) })
@@ -95,9 +99,10 @@ func newTwin(t *testing.T, r twinRule, long bool) *twin {
 		if err != nil {
 			t.Fatal(err)
 		}
+		tw.socks = append(tw.socks, sock)
 	}
 	if long {
-		raw, err := ctl.set.Open(&ctl, uevents.Raw, "")
+		raw, err := ctl.set.Open(ctl, uevents.Raw, "")
 		if err == nil {
 			err = raw.Bind("host 203.0.113.77")
 		}
@@ -109,7 +114,7 @@ func newTwin(t *testing.T, r twinRule, long bool) *twin {
 		}
 	}
 	var err error
-	if tw.shard, err = New(Config{Checksums: r.sums, Timeouts: r.times.Defaults(), FlowsPerSlot: r.room}, ctl.set.Snapshot()); err != nil {
+	if tw.shard, err = New(r.cfg, ctl.set.Snapshot()); err != nil {
 		t.Fatal(err)
 	}
 	return tw
@@ -139,7 +144,7 @@ func (tw *twin) see(c *uevents.Context, which int) {
 		tw.log = append(tw.log, fmt.Sprint("stop ", c.Stop(wire.Dir(c.Flow().ID&1))))
 	}
 	if odd := tw.rule.odd; odd != 0 && h%odd == 0 {
-		tw.act(c, int(h/odd%17), wire.Dir(h>>60&1))
+		tw.act(c, int(h/odd%24), wire.Dir(h>>60&1))
 	}
 }
 
@@ -192,6 +197,20 @@ func (tw *twin) act(c *uevents.Context, what int, side wire.Dir) {
 		tw.read(c, side, c.Buffered(side).Next)
 	case 16:
 		tw.log = append(tw.log, fmt.Sprint(c.Held(0, nil), c.Held(1, nil)))
+	case 17:
+		tw.places = append(tw.places, c.Place())
+	case 18:
+		_, err = c.Arm(0)
+	case 19:
+		_, err = c.ArmShard(time.Duration(c.Number()%7) * 100 * time.Millisecond)
+	case 20:
+		err = c.EachFlow(0, wire.SlotCount, func(c *uevents.Context) { tw.see(c, 60) })
+	case 21:
+		tw.places, err = c.VisitFlows(tw.places, func(c *uevents.Context) bool { tw.see(c, 61); return c.State(0) != tcpfsm.TimeWait })
+	case 22:
+		err = errors.Join(c.SetReassembly(side, false), c.SetReassembly(side, true))
+	case 23:
+		err = c.SetBuffer(side, 1)
 	case 13:
 		tw.log = append(tw.log, "panics")
 		panic("a handler")
@@ -217,6 +236,9 @@ func (k *talk) usual(rng *rand.Rand, now int) (d wire.Dir, h craft.TCP, text int
 	switch k.step {
 	case 0:
 		k.seq, k.stamp = [2]wire.Seq{wire.Seq(rng.Uint32()), wire.Seq(rng.Uint32())}, rng.IntN(2) == 0
+		if rng.IntN(3) == 0 { // soon to begin anew
+			k.seq = [2]wire.Seq{-wire.Seq(rng.IntN(2000)), -wire.Seq(rng.IntN(2000))}
+		}
 		d, h.Flags = wire.ToServer, wire.SYN
 	case 1:
 		d, h.Flags = wire.ToClient, wire.SYN|wire.ACK
@@ -326,9 +348,91 @@ func (tw *twin) feed(frames []buffers.Frame, seed uint64) {
 			tw.clock += int64(rng.IntN(3000)) * int64(time.Millisecond)
 		case 1:
 			tw.shard.mark(Mark{Clock: tw.clock})
+		case 2, 3:
+			if tw.rule.odd != 0 {
+				tw.alter(rng)
+			}
 		}
 	}
 	tw.shard.mark(Mark{Clock: tw.clock, Last: true})
+}
+
+// alter does something to a socket from outside.
+func (tw *twin) alter(rng *rand.Rand) {
+	sock := tw.socks[rng.IntN(len(tw.socks))]
+	handle := func(k *uevents.Socket, which int) error {
+		e := twinEvents[rng.IntN(len(twinEvents))]
+		return k.Handle(e.event, e.hook, func(c *uevents.Context) { tw.see(c, which) })
+	}
+	var err error
+	what := rng.IntN(10)
+	switch what {
+	case 0:
+		err = sock.KeepStream(500)
+	case 1:
+		err = sock.IncludeExisting()
+	case 2:
+		err = sock.SetReassembly(wire.Dir(rng.IntN(2)), rng.IntN(2) == 0)
+	case 3:
+		err = sock.SetPolicy(buffers.Last)
+	case 4:
+		err = sock.Bind([]string{"port 80", "host 10.0.0.1", "port 81"}[rng.IntN(3)])
+	case 5:
+		if rng.IntN(4) == 0 {
+			err = sock.Close()
+		}
+	case 6:
+		var k *uevents.Socket
+		if k, err = tw.ctl.set.Open(tw.ctl, uevents.Stream, fmt.Sprint("opened ", len(tw.socks))); err == nil {
+			err = handle(k, 300)
+			tw.socks = append(tw.socks, k)
+		}
+	default:
+		err = handle(sock, 200)
+	}
+	tw.log = append(tw.log, fmt.Sprint("altered ", what, " ", err))
+	tw.shard.Update(tw.ctl.set.Snapshot())
+}
+
+// randomRule returns what twins ask for, and connections that fall into one slot
+// or into any.
+func randomRule(rng *rand.Rand, crowd []int) (r twinRule, names []int) {
+	r = twinRule{seed: rng.Uint64(), wants: rng.Uint64() & rng.Uint64(), keep: rng.IntN(3) == 0, stop: rng.IntN(4) == 0, batch: 1 + rng.IntN(100)}
+	if r.stop {
+		r.wants |= 1<<twinEstablished | 1<<(twinEstablished+32)
+	}
+	if rng.IntN(3) > 0 {
+		r.odd = 3 + rng.Uint64N(60)
+	}
+	seldom := func() bool { return rng.IntN(4) == 0 }
+	c := &r.cfg
+	c.Checksums, c.Rules.Strict, c.NoPickup = Checksums(rng.IntN(3)), seldom(), seldom()
+	if c.Keep = rng.IntN(6) == 0; c.Keep {
+		c.History = 300
+	}
+	if seldom() {
+		c.Memory.FlowCap = 3000
+	}
+	if seldom() {
+		c.Policies = []PolicyRule{{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Policy: buffers.Linux}}
+	}
+	switch rng.IntN(3) {
+	case 0:
+		c.Timeouts = Timeouts{Embryonic: 3 * time.Second, Established: 6 * time.Second, Closing: time.Second, Closed: 500 * time.Millisecond}
+	case 1:
+		pick := func() time.Duration {
+			return []time.Duration{1, Never, 50 * time.Microsecond, time.Millisecond, time.Second, 0}[rng.IntN(6)]
+		}
+		c.Timeouts = Timeouts{Embryonic: pick(), Established: pick(), Closing: pick(), Closed: pick()}
+	}
+	if c.FlowsPerSlot = 1 + rng.IntN(10); rng.IntN(2) == 0 {
+		return r, crowd
+	}
+	c.FlowsPerSlot = 100
+	for n := range 2 + rng.IntN(40) {
+		names = append(names, n)
+	}
+	return r, names
 }
 
 // The short ways lead where the stages do: handlers see the same, whatever they
@@ -341,24 +445,7 @@ func TestShortWaysAreStages(t *testing.T) {
 	crowd := neighbours(8)
 	for seed := range seeds {
 		rng := rand.New(rand.NewPCG(seed, 1))
-		r := twinRule{seed: rng.Uint64(), wants: rng.Uint64() & rng.Uint64(), keep: rng.IntN(3) == 0, stop: rng.IntN(4) == 0, sums: Checksums(rng.IntN(3))}
-		if r.stop {
-			r.wants |= 1<<twinEstablished | 1<<(twinEstablished+32)
-		}
-		if rng.IntN(3) > 0 {
-			r.odd = 3 + rng.Uint64N(60)
-		}
-		if rng.IntN(2) == 0 {
-			r.times = Timeouts{Embryonic: 3 * time.Second, Established: 6 * time.Second, Closing: time.Second, Closed: 500 * time.Millisecond}
-		}
-		r.batch = 1 + rng.IntN(100)
-		names := crowd
-		if r.room = 1 + rng.IntN(10); rng.IntN(2) == 0 {
-			r.room, names = 100, nil
-			for n := range 2 + rng.IntN(40) {
-				names = append(names, n)
-			}
-		}
+		r, names := randomRule(rng, crowd)
 		frames := twinTraffic(rng, names, rng.IntN(4)*6)
 		short, long := newTwin(t, r, false), newTwin(t, r, true)
 		short.feed(slices.Clone(frames), seed)
