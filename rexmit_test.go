@@ -116,3 +116,34 @@ func TestAStoppedSideIsNotToldOfItsRepeats(t *testing.T) {
 		j.expect(t, "both: client", "both: server", "server's: server")
 	}
 }
+
+// TestAGapAtTheEndIsToldToWhoeverReads: nobody is told of the connection itself,
+// only of its octets, and they end before its FIN.
+func TestAGapAtTheEndIsToldToWhoeverReads(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	var j journal
+	handle(t, s.Monitor(mbox.Stream), mbox.OnGap, mbox.PostTCP, func(c *mbox.Context) {
+		g := c.Gap()
+		j.add("%s %d+%d %s", c.Side(), g.Offset, g.Len, g.Why)
+	})
+	const whole = `
+> S  100   0 0
+< SA 300 101 0
+> A  101 301 0
+> A  101 301 10
+< FA 301 111 0
+> FA 111 302 0
+`
+	mboxtest.Run(t, s, whole+`
+> S  100   0 0
+< SA 300 101 0
+> A  101 301 0
+> A  101 301 10
+> FA 112 301 0
+`)
+	j.expect(t, "client 10+1 end")
+	st := s.Stats()
+	if total := st.Total(); total.Ended[mbox.EndFIN]+total.Ended[mbox.EndShutdown] != 2 || total.Live != 0 {
+		t.Errorf("flows ended: %v, %d left", total.Ended, total.Live)
+	}
+}

@@ -88,3 +88,78 @@ func TestScopeIsPartOfTheKey(t *testing.T) {
 		}
 	}
 }
+
+// A key that differs from a flow's in one octet, whichever it is, is another one.
+func TestEveryOctetOfTheKeyMatters(t *testing.T) {
+	s := newTestShard(t)
+	var k wire.FlowKey
+	_, fl := s.flows.New()
+	s.setKey(fl, &k)
+	if !s.matches(fl, &k) {
+		t.Fatal("a flow does not have its own key")
+	}
+	for side := range 2 {
+		for i := range k.Addr[side] {
+			other := k
+			other.Addr[side][i] = 1
+			if s.matches(fl, &other) {
+				t.Errorf("octet %d of address %d makes no difference", i, side)
+			}
+		}
+		for bit := range 16 {
+			other := k
+			other.Port[side] = 1 << bit
+			if s.matches(fl, &other) {
+				t.Errorf("bit %d of port %d makes no difference", bit, side)
+			}
+		}
+	}
+	for _, other := range []wire.FlowKey{{Proto: wire.ProtoTCP}, {Version: 4}, {Scope: 1}} {
+		if s.matches(fl, &other) {
+			t.Errorf("%+v has the flow of no protocol, version and scope", other)
+		}
+	}
+}
+
+// What a role holds does not run into one another.
+func TestRolesKeepTheirParts(t *testing.T) {
+	for client := range uint8(2) {
+		for how := range uevents.Start(4) {
+			for life := range lifecycle(8) {
+				r := makeRole(client, how, 7-life)
+				r.setLife(life)
+				if r.client() != client || r.how() != how || r.life() != life || r&roleScoped != 0 {
+					t.Errorf("%d, %d, %d read %d, %d, %d", client, how, life, r.client(), r.how(), r.life())
+				}
+			}
+		}
+	}
+}
+
+// Each kind of control segment is counted by itself, for each side.
+func TestControlSegmentsAreCountedByKind(t *testing.T) {
+	for d := range wire.Dir(2) {
+		for _, c := range []struct {
+			flags wire.Flags
+			want  [controlCount]uint8
+		}{
+			{wire.SYN, [controlCount]uint8{controlSYN: 1}},
+			{wire.SYN | wire.ACK, [controlCount]uint8{controlSYNACK: 1}},
+			{wire.FIN | wire.ACK, [controlCount]uint8{controlFIN: 1}},
+			{wire.RST, [controlCount]uint8{controlRST: 1}},
+			{wire.SYN | wire.FIN, [controlCount]uint8{controlSYN: 1, controlFIN: 1}},
+			{wire.ACK, [controlCount]uint8{}},
+		} {
+			s := newTestShard(t)
+			_, fl := s.flows.New()
+			fl.key.proto = wire.ProtoTCP
+			p := wire.Packet{Segment: wire.Segment{Flags: c.flags}}
+			s.count(fl, &p, d)
+			for k := range controlCount {
+				if got, other := s.noted(fl, d, k), s.noted(fl, d^1, k); got != c.want[k] || other != 0 {
+					t.Errorf("%v: %d of kind %d, the other side %d", c.flags, got, k, other)
+				}
+			}
+		}
+	}
+}

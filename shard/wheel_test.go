@@ -221,3 +221,94 @@ func BenchmarkWheel(b *testing.B) {
 		}
 	})
 }
+
+// A timer that lies too late for a deadline is moved, one that is not armed is
+// armed, and one that lies early enough stays where it is, which costs nothing.
+func TestWheelHastens(t *testing.T) {
+	const tickLen = 1 << tickShift
+	const start = 1_700_000_000_000_000_000 >> tickShift << tickShift
+	for _, c := range []struct {
+		name   string
+		lies   int64 // after start; 0: it is not armed
+		hasten int64
+		stays  bool
+	}{
+		{"not armed", 0, 5000 * tickLen, false},
+		{"due in this tick, earlier", 900, 800, false},
+		{"due in this tick, later", 900, 950, true},
+		{"due in this tick, beyond it", 900, 5000 * tickLen, true},
+		{"in a place, in this tick", 5000 * tickLen, 800, false},
+		{"in a place, in another before it", 5000 * tickLen, 70 * tickLen, false},
+		{"in a place, in the same", 5000 * tickLen, 5000*tickLen + 7, true},
+		{"in a place, in one behind it", 70 * tickLen, 5000 * tickLen, true},
+	} {
+		w := newTwins(rand.New(rand.NewPCG(1, 1)))
+		w.advance(start)
+		h, fl := w.flows.New()
+		fl.role.setLife(lifeClosing) // ends 2^40 ns after the latest packet
+		x := timer(h)
+		if c.lies != 0 {
+			w.arm(x, start+c.lies)
+		}
+		at, links := fl.spot, fl.timer
+		fl.last = start + c.hasten - 1<<40
+		w.hasten(x, start+c.hasten)
+		if stays := fl.spot == at && fl.timer == links; stays != c.stays || w.armed != 1 {
+			t.Errorf("%s: it stays: %v; %d armed", c.name, stays, w.armed)
+		}
+		for now := int64(start); ; { // a flow's timer that comes early is moved on
+			if now = start + c.hasten - 1; w.advance(now) {
+				w.move(x, w.when(x))
+				continue
+			}
+			break
+		}
+		if !w.advance(start+c.hasten) || w.peek() != x {
+			t.Errorf("%s: it is not due in time", c.name)
+		}
+	}
+}
+
+// Timers that share a tick far ahead are due each at its own time, the first of
+// them at the very beginning of the tick; any of them can still be taken away when
+// the tick has been reached.
+func TestWheelReachesATick(t *testing.T) {
+	const start = 1_700_000_000_000_000_000 >> tickShift << tickShift
+	const ahead = start + 300<<tickShift
+	for gone := range 4 {
+		w := newTwins(nil)
+		w.advance(start)
+		var all []timer
+		for i := range int64(4) {
+			all = append(all, w.alarm(ahead+i*10, 0))
+		}
+		if w.advance(ahead-1) || !w.advance(ahead) || w.peek() != all[0] {
+			t.Fatal("the first is not due when its tick begins")
+		}
+		w.drop(all[gone])
+		for i, x := range all {
+			if due := w.advance(ahead + int64(i)*10); due != (i != gone) {
+				t.Fatalf("without timer %d: timer %d is due: %v", gone, i, due)
+			} else if due && w.peek() != x {
+				t.Fatalf("without timer %d: %x is due, want %x", gone, w.peek(), x)
+			} else if due {
+				w.drop(x)
+			}
+		}
+	}
+}
+
+// What was armed for a time gone by takes its turn among what is due now.
+func TestWheelOrdersWhatIsLate(t *testing.T) {
+	w := newTwins(nil)
+	const start = 1_700_000_000_000_000_000
+	w.advance(start)
+	late := w.alarm(start-5, 2)
+	first := w.alarm(start, 1)
+	for _, want := range []timer{first, late} {
+		if !w.advance(start) || w.peek() != want {
+			t.Fatalf("%x is due, want %x", w.peek(), want)
+		}
+		w.drop(want)
+	}
+}
