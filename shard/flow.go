@@ -28,7 +28,7 @@ type flow struct {
 	conn tcpfsm.Conn // valid iff key.proto is ProtoTCP
 
 	sent  [2]tally // by the side that sends
-	pair  handle   // streams; 0: nobody reads the flow's octets
+	pair  handle   // streams, or which are straight; 0: nobody reads the flow's octets
 	more  handle   // 0: nothing
 	id    uevents.FlowID
 	first int64  // clock at the first packet, ns
