@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -463,6 +464,35 @@ func TestSocketsAreToldOfMoves(t *testing.T) {
 	if moves.Load() == 0 || uint64(moves.Load()) != st.Total().FlowsIn || wrong.Load() != 0 || left.Load() != 0 || st.Total().Panics == 0 {
 		t.Errorf("%d moves told of %d, %d of them wrong, %d flows left behind, %d panics", moves.Load(), st.Total().FlowsIn, wrong.Load(),
 			left.Load(), st.Total().Panics)
+	}
+}
+
+// A handler of moves that always panics is off for a slot's flows after four times,
+// like any other, wherever the slot is by then.
+func TestAHandlerOfMovesThatPanicsIsOff(t *testing.T) {
+	s := stack(t, mbox.Config{Shards: 3, Log: slog.New(slog.DiscardHandler)})
+	var mu sync.Mutex
+	calls := map[wire.Slot]int{}
+	sock := s.Monitor(mbox.Stream)
+	if err := sock.Moves(nil, func(c *mbox.Context) {
+		mu.Lock()
+		calls[c.Flow().ID.Slot()]++
+		mu.Unlock()
+		panic("always")
+	}); err != nil {
+		t.Fatal(err)
+	}
+	src := &restless{t: t, stack: s, shards: 3, frames: generate(t, traffic.Staggered(5, 40, 20, 300)),
+		rand: rand.New(rand.NewPCG(1, 1)), odds: 2, longest: 9}
+	if err := s.Run(context.Background(), src); err != nil {
+		t.Fatal(err)
+	}
+	most := 0
+	for _, n := range calls {
+		most = max(most, n)
+	}
+	if most != 4 {
+		t.Errorf("called %d times for flows of one slot, want 4", most)
 	}
 }
 

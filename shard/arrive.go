@@ -40,7 +40,7 @@ func (s *Shard) tellMoves(at wire.Slot, snap *uevents.Snapshot, of func(socket i
 			continue
 		}
 		for m := snap.Movers() & s.plans.At(fl.plan).Sockets; m != 0 && fl.flags&flowReleased == 0; m &= m - 1 {
-			if f, reg := of(bits.TrailingZeros64(uint64(m))); f != nil {
+			if f, reg := of(bits.TrailingZeros64(uint64(m))); f != nil && s.faults[fault{at, reg}] < faultsMax {
 				s.visit(h, fl, f, reg)
 			}
 		}

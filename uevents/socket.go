@@ -220,7 +220,8 @@ func (s *Socket) IncludeExisting() error {
 // with the shard what belongs to its flows. Both are called between two frames,
 // with no packet at hand, and may be nil.
 //
-// Nothing should be told to users there: what is seen must not depend on moves.
+// Nothing should be told to users there: what is seen must not depend on moves. One
+// that panics again and again is no longer called for flows of that slot.
 func (s *Socket) Moves(leave, arrive Handler) error {
 	if s.kind == Raw {
 		return fmt.Errorf("%w: a raw socket has no flows", ErrSocketKind)
