@@ -52,6 +52,7 @@ type ring struct {
 	queue  []Message // oldest first, from head on; a mark follows what it marks
 	head   int
 	at     int   // index of the next frame in the batch at the head
+	top    int64 // ns: of what is next; ringOver if nothing waits
 	floor  int64 // ns: nothing older will come; ringOver when nothing will at all
 	seen   int64 // ns: of what came last
 	marks  int   // in the queue: parts of blocks that are held
@@ -77,6 +78,7 @@ func newRings(blocks []int) rings {
 	}
 	r := rings{all: make([]ring, 2*len(blocks)+1), width: len(blocks) + 1}
 	for i := range r.all {
+		r.all[i].top = ringOver
 		if i < len(blocks) {
 			r.all[i].blocks = max(blocks[i], 1)
 		} else {
@@ -118,10 +120,12 @@ func (r *ring) insert(m Message) {
 		at--
 	}
 	r.queue = slices.Insert(r.queue, at, m)
+	r.look()
 }
 
 // put adds a message.
 func (r *ring) put(m Message) {
+	defer r.look()
 	if b := m.Batch; b != nil {
 		r.seen = max(r.seen, b.Frames[len(b.Frames)-1].Clock)
 		r.queue = append(r.queue, m)
@@ -147,16 +151,15 @@ func (r *ring) put(m Message) {
 	r.marks++
 }
 
-// next returns the clock of what is next, and whether there is anything.
-func (r *ring) next() (clock int64, ok bool) {
+// look sees what is next.
+func (r *ring) look() {
 	if r.head == len(r.queue) {
-		return 0, false
+		r.top = ringOver
+	} else if m := &r.queue[r.head]; m.Batch == nil {
+		r.top = m.Mark.Clock
+	} else {
+		r.top = m.Batch.Frames[r.at].Clock
 	}
-	m := &r.queue[r.head]
-	if m.Batch == nil {
-		return m.Mark.Clock, true
-	}
-	return m.Batch.Frames[r.at].Clock, true
 }
 
 // pop takes what is at the head out of the queue.
@@ -174,6 +177,7 @@ func (r *ring) pop() {
 		clear(r.queue[n:])
 		r.queue, r.head = r.queue[:n], 0
 	}
+	r.look()
 }
 
 // full reports whether more waits than may.
@@ -186,19 +190,15 @@ func (r *ring) full() bool {
 // another's turn. It reports hurried if some source may yet bring something
 // older, but too much waits.
 func (r *rings) choose() (from *ring, until int64, hurried bool) {
-	oldest, second, floor, newest := int64(ringOver), int64(ringOver), int64(ringOver), int64(0)
-	full := false
+	oldest, second, floor := int64(ringOver), int64(ringOver), int64(ringOver)
 	for i := range r.all[:r.width] {
 		one := &r.all[i]
-		floor, newest = min(floor, one.floor), max(newest, one.seen)
-		full = full || one.full()
-		if clock, ok := one.next(); !ok {
-			continue
-		} else if from == nil || clock < oldest {
+		floor = min(floor, one.floor)
+		if one.top < oldest {
 			second = oldest
-			from, oldest = one, clock
+			from, oldest = one, one.top
 		} else {
-			second = min(second, clock)
+			second = min(second, one.top)
 		}
 	}
 	if from == nil && r.width > r.sources()+1 {
@@ -207,10 +207,20 @@ func (r *rings) choose() (from *ring, until int64, hurried bool) {
 	switch {
 	case from == nil || oldest <= floor:
 		return from, min(second, floor), false
-	case full || newest-oldest > ringWait:
+	case r.crowded(oldest):
 		return from, second, true
 	}
 	return nil, 0, false
+}
+
+// crowded reports whether more waits than may, or for longer.
+func (r *rings) crowded(oldest int64) bool {
+	for i := range r.all[:r.width] {
+		if one := &r.all[i]; one.full() || one.seen-oldest > ringWait {
+			return true
+		}
+	}
+	return false
 }
 
 // fromRing takes a message of one of the sources that are brought into one order,
@@ -279,7 +289,7 @@ func (s *Shard) extend(from *ring, until int64, hurried bool) {
 			r.spent = append(r.spent, b)
 			return
 		}
-		if b.Frames[from.at].Clock > until || len(r.merged) >= mergedMax {
+		if from.top = b.Frames[from.at].Clock; from.top > until || len(r.merged) >= mergedMax {
 			return
 		}
 	}

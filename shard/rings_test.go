@@ -232,3 +232,59 @@ func TestRingMarks(t *testing.T) {
 	}
 	o.end()
 }
+
+// BenchmarkRings takes datagrams of 400 flows from batches of 128: as they come,
+// and out of two rings whose frames alternate, one by one or sixteen at a time.
+func BenchmarkRings(b *testing.B) {
+	for _, way := range []struct {
+		name  string
+		rings int
+		run   int64 // frames in a row from one ring
+	}{{"as they come", 0, 0}, {"two rings, 16 in a row", 2, 16}, {"two rings, 1 in a row", 2, 1}} {
+		b.Run(way.name, func(b *testing.B) {
+			const batch = 128
+			o := &overtaking{pool: buffers.NewBatchPool(batch, 8)}
+			var ctl controller
+			if _, err := ctl.set.Open(&ctl, uevents.Stream, ""); err != nil {
+				b.Fatal(err)
+			}
+			var err error
+			if o.shard, err = New(Config{Live: true, Rings: make([]int, way.rings), Checksums: ChecksumsOff}, ctl.set.Snapshot()); err != nil {
+				b.Fatal(err)
+			}
+			clock := int64(1e18)
+			var messages [2]Message
+			for i := range messages {
+				messages[i].Batch = buffers.NewBatchPool(batch, 1).Get()
+				o.fill(messages[i].Batch, make([]int64, batch)...)
+				messages[i].Ring = uint16(min(way.rings, i+1))
+				for j := range messages[i].Batch.Frames {
+					p := craft.Path{Src: netip.MustParseAddrPort("192.0.2.1:5000"), Dst: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.2"), uint16(i*200+j))}
+					f := &messages[i].Batch.Frames[j]
+					f.Data = craft.AppendUDP(nil, &p, []byte("x"))
+					new(wire.Parser).Parse(&f.Packet, f.Link, f.Data)
+					f.Hash = f.Packet.Key.Hash(0)
+				}
+			}
+			b.ResetTimer()
+			for n := 0; n < b.N; n += 2 * batch {
+				for i := range messages {
+					m := Message{Batch: o.pool.Get(), Ring: messages[i].Ring}
+					m.Batch.Frames = append(m.Batch.Frames, messages[i].Batch.Frames...)
+					for j := range m.Batch.Frames {
+						at := int64(i*batch + j)
+						if way.run > 0 {
+							at = (int64(j)/way.run*2+int64(i))*way.run + int64(j)%way.run
+						}
+						m.Batch.Frames[j].Clock = clock + at
+					}
+					o.shard.message(m)
+				}
+				clock += 2 * batch
+				for i := range messages {
+					o.shard.message(Message{Mark: Mark{Clock: clock}, Ring: messages[i].Ring})
+				}
+			}
+		})
+	}
+}
