@@ -142,6 +142,11 @@ const demoUsers = 16
 
 func demoUser(i int) string { return fmt.Sprintf("10.0.1.%d", 11+i) }
 
+// acceptWithin is how long a server may take to accept a connection that the kernel
+// has made for it: one that a user gave up at the last moment is to be counted by
+// both sides.
+const acceptWithin = 200 * time.Millisecond
+
 // browse has the users do what they do until ctx is done, and returns when all
 // connections are closed. Users come one after the other, for things to change.
 func (w *smallWeb) browse(ctx context.Context) {
@@ -167,6 +172,7 @@ func (w *smallWeb) browse(ctx context.Context) {
 		})
 	}
 	users.Wait()
+	time.Sleep(acceptWithin)
 	for _, s := range w.running {
 		_ = s.Shutdown(context.WithoutCancel(ctx)) // its connections are closed already
 	}
