@@ -66,6 +66,9 @@ func (l *longTalk) packet(c *uevents.Context) {
 // of a stream that is straight until it has come too far for that, and of one that
 // is read again after a while.
 func TestLongStreams(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fifteen gigabytes, each octet of which the race detector's build scribbles over: minutes")
+	}
 	const octets = 5 << 30
 	for _, c := range []struct {
 		name    string
