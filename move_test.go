@@ -82,6 +82,43 @@ func TestMovesChangeNothing(t *testing.T) {
 	}
 }
 
+// The same where little is asked for, and flows have little that could be left
+// behind: streams in order have no memory then, others nothing beside it, and what
+// nobody is told of takes the shortest ways.
+func TestMovesChangeNothingOfLittle(t *testing.T) {
+	for _, c := range captures() {
+		t.Run(c.name, func(t *testing.T) {
+			frames := c.frames(t)
+			if testing.Short() && len(frames) > framesMany/2 {
+				t.Skipf("%d frames: not with -short", len(frames))
+			}
+			for _, asked := range []struct {
+				events []mbox.Event
+				value  bool // something is kept with each flow
+			}{
+				{[]mbox.Event{mbox.OnNewData, mbox.OnGap}, false}, {[]mbox.Event{mbox.OnNewData, mbox.OnGap}, true},
+				{[]mbox.Event{mbox.OnRexmit}, false}, {[]mbox.Event{mbox.OnConnEnd}, false},
+			} {
+				var want, got bytes.Buffer
+				if _, err := witness.PlayOnly(stack(t, mbox.Config{Shards: 2, Memory: c.memory}), rx.NewMemory(frames...), &want, asked.events...); err != nil {
+					t.Fatal(err)
+				}
+				s := stack(t, mbox.Config{Shards: 3, Memory: c.memory})
+				if asked.value {
+					value := mbox.NewKey[int]()
+					handle(t, s.Monitor(mbox.Stream), mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) { *value.Of(c)++ })
+				}
+				if _, err := witness.PlayOnly(s, newRestless(t, s, 3, 1, frames), &got, asked.events...); err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(got.Bytes(), want.Bytes()) {
+					t.Errorf("%v: moves change what is seen: %s", asked, parting(&want, &got))
+				}
+			}
+		})
+	}
+}
+
 // The same on captures of others, where there are any (MBOX_CONFORMANCE).
 func TestMovesChangeNothingOfACorpus(t *testing.T) {
 	eachOfCorpus(t, func(path string) {
@@ -124,13 +161,17 @@ func movesChangeNothing(t *testing.T, memory, nuisance uint64, frames []rx.Frame
 // movesMany is about how many moves there are in a run.
 const movesMany = 250
 
+// newRestless returns a source of frames that moves slots about so often.
+func newRestless(t *testing.T, s *mbox.Stack, shards int, seed uint64, frames []rx.Frame) *restless {
+	return &restless{t: t, stack: s, shards: shards, frames: frames, rand: rand.New(rand.NewPCG(seed, 1)),
+		odds: 1 + min(len(frames), 1000)/movesMany, longest: 1 + len(frames)/1000}
+}
+
 // playRestless plays frames with moves amid them.
 func playRestless(t *testing.T, shards int, memory, nuisance, seed uint64, frames []rx.Frame, log io.Writer) mbox.Stats {
 	t.Helper()
 	s := stack(t, mbox.Config{Shards: shards, Memory: memory})
-	src := &restless{t: t, stack: s, shards: shards, frames: frames, rand: rand.New(rand.NewPCG(seed, 1)),
-		odds: 1 + min(len(frames), 1000)/movesMany, longest: 1 + len(frames)/1000}
-	st, err := witness.PlayOn(s, src, nuisance, log)
+	st, err := witness.PlayOn(s, newRestless(t, s, shards, seed, frames), nuisance, log)
 	if err != nil {
 		t.Errorf("%d shards, nuisance %d: %v", shards, nuisance, err)
 	}

@@ -33,9 +33,24 @@ func PlayOn(s *mbox.Stack, src rx.Source, seed uint64, w io.Writer) (mbox.Stats,
 	if err != nil {
 		return mbox.Stats{}, err
 	}
-	ended := s.Run(context.Background(), src)
-	if _, err := fmt.Fprintf(w, "the run ended: %v\n", ended); err != nil {
+	if err := run(s, src, w); err != nil {
 		return mbox.Stats{}, err
 	}
 	return s.Stats(), audit.Err(s.Stats())
+}
+
+// PlayOnly is PlayOn with what WatchOnly tells of some events.
+func PlayOnly(s *mbox.Stack, src rx.Source, w io.Writer, events ...mbox.Event) (mbox.Stats, error) {
+	if err := WatchOnly(s, w, events...); err != nil {
+		return mbox.Stats{}, err
+	}
+	err := run(s, src, w)
+	return s.Stats(), err
+}
+
+// run runs a stack, and writes how that ended.
+func run(s *mbox.Stack, src rx.Source, w io.Writer) error {
+	ended := s.Run(context.Background(), src)
+	_, err := fmt.Fprintf(w, "the run ended: %v\n", ended)
+	return err
 }

@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -83,6 +84,42 @@ func (j *watch) line(c *mbox.Context) {
 	if j.seed != 0 && f.ID != 0 {
 		j.annoy(c, n)
 	}
+}
+
+// WatchOnly has some events of all flows written to w, and asks for nothing else:
+// what nobody watches costs nothing, so the ways that a packet takes then are
+// others than where Watch looks on. Beside what an event carries it writes what
+// does not depend on what else is asked for.
+func WatchOnly(s *mbox.Stack, w io.Writer, events ...mbox.Event) error {
+	out := s.Output(w)
+	sock, err := s.MonitorAs(mbox.Stream, "journal")
+	if err != nil {
+		return err
+	}
+	for _, ev := range events {
+		for _, hook := range []mbox.Hook{mbox.PreTCP, mbox.PostTCP} {
+			err := sock.Handle(ev, hook, func(c *mbox.Context) {
+				out.Printf(c, "%d %s %s %s %s: %s\n", c.Number(), c.Event(), c.Hook(), c.Side(), c.Flow().ID, essence(c))
+			})
+			if err != nil && !errors.Is(err, mbox.ErrHook) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// essence is details without what depends on what else is asked for.
+func essence(c *mbox.Context) string {
+	switch c.Event() {
+	case mbox.OnConnEnd:
+		return fmt.Sprintf("%s %s %s %+v %+v %+v", c.Reason(), c.State(mbox.Client), c.State(mbox.Server),
+			c.Counters(mbox.Client), c.Counters(mbox.Server), c.RTT())
+	case mbox.OnStateChange, mbox.OnRexmit, mbox.OnAnomaly, mbox.OnGap, mbox.OnICMPError:
+		return details(c)
+	}
+	return fmt.Sprintf("%s %s at %d, %d octets %x", c.State(mbox.Client), c.State(mbox.Server), c.Offset(),
+		len(c.Payload()), xxhash.Sum64(c.Payload()))
 }
 
 // details says what an event carries.
