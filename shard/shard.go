@@ -2,10 +2,12 @@ package shard
 
 import (
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/mbox-stack/mbox/actors"
 	"github.com/mbox-stack/mbox/buffers"
 	"github.com/mbox-stack/mbox/internal/assert"
+	"github.com/mbox-stack/mbox/internal/sys"
 	"github.com/mbox-stack/mbox/uevents"
 	"github.com/mbox-stack/mbox/wire"
 )
@@ -47,6 +49,7 @@ type Shard struct {
 	gone   buffers.GoneError  // of the last ReadAt, lent with it
 	hints  [warmFrames]handle // see warmUp; 0: none
 	warmed uint64
+	sums   bool // checksums are verified, and so text is read
 	// trimmed is the clock at the latest look at what could be given back.
 	trimmed int64
 	// pressed says that stream memory is short, as of the latest step.
@@ -101,6 +104,7 @@ func New(cfg Config, snap *uevents.Snapshot) (*Shard, error) {
 		Traffic:  actors.NewReserved[Message](room, ordersRoom(cfg.Senders)),
 		Requests: actors.NewMailbox[Request](requestsMax),
 		cfg:      cfg,
+		sums:     cfg.Checksums != ChecksumsOff,
 		flows:    buffers.NewSlab[flow](int(ofAlarm) - 1),
 		plans:    uevents.NewPlans(snap, uevents.Always{Keep: cfg.Keep, History: cfg.History}),
 		arena:    buffers.NewArena(cfg.Memory.arena()),
@@ -205,6 +209,9 @@ func (s *Shard) frames() {
 			if s.at%warmFrames == 0 {
 				s.warmUp(s.batch.Frames[s.at:min(s.at+warmFrames, len(s.batch.Frames))])
 			}
+			if ahead := s.at + sumsAhead; s.sums && ahead < len(s.batch.Frames) {
+				warmText(&s.batch.Frames[ahead])
+			}
 			if f := &s.batch.Frames[s.at]; !s.quick(f, s.hints[s.at%warmFrames]) {
 				s.enter(f)
 			}
@@ -260,6 +267,21 @@ func (s *Shard) warmUp(frames []buffers.Frame) {
 		s.hints[i] = s.indexOf(frames[i].Hash).guess(frames[i].Hash)
 	}
 	s.warmRecords(len(frames))
+}
+
+// sumsAhead is how many frames before its turn comes a frame's text is asked for
+// where checksums are verified, and so all of it is read: the misses of a page's
+// segments are a tenth of what those cost, of short ones nothing (W4 and W1/1400
+// 0.90 and 0.93 times for 3, 4 or 6, W1/512 1.00). Where nobody may read it, it
+// would be a waste: with handlers that only count, 1.15 times.
+const sumsAhead = 4
+
+// warmText asks for a frame's octets behind those that the receiver has looked at.
+func warmText(f *buffers.Frame) {
+	const looked = 128
+	if n := len(f.Data) - looked; n > 0 && !f.ChecksumOffloaded {
+		sys.PrefetchSpan(unsafe.Pointer(&f.Data[looked]), n)
+	}
 }
 
 // touch looks at each of the record's lines that a plain segment needs.

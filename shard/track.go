@@ -321,7 +321,7 @@ func (s *Shard) repeat() {
 
 // checksumBad verifies the packet's transport checksum, where that is asked for.
 func (s *Shard) checksumBad(f *buffers.Frame) bool {
-	return s.cfg.Checksums != ChecksumsOff && !f.ChecksumOffloaded && wire.VerifyTransport(&f.Packet, f.Data) == wire.SumBad
+	return s.sums && !f.ChecksumOffloaded && wire.VerifyTransport(&f.Packet, f.Data) == wire.SumBad
 }
 
 // startsNone ends the work on a flow's first packet, which reached nobody: then

@@ -14,3 +14,15 @@ next:
 	DECQ       CX
 	JNZ        next
 	RET
+
+// func prefetchSpan(at unsafe.Pointer, octets int)
+TEXT ·prefetchSpan(SB), NOSPLIT, $0-16
+	MOVQ at+0(FP), AX
+	MOVQ octets+8(FP), CX
+
+line:
+	PREFETCHT0 (AX)
+	ADDQ       $64, AX
+	SUBQ       $64, CX
+	JGT        line
+	RET

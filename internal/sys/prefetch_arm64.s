@@ -15,3 +15,15 @@ next:
 	SUBS $1, R1
 	BNE  next
 	RET
+
+// func prefetchSpan(at unsafe.Pointer, octets int)
+TEXT ·prefetchSpan(SB), NOSPLIT, $0-16
+	MOVD at+0(FP), R0
+	MOVD octets+8(FP), R1
+
+line:
+	PRFM (R0), PLDL1KEEP
+	ADD  $64, R0
+	SUBS $64, R1
+	BGT  line
+	RET

@@ -15,3 +15,13 @@ func Prefetch(at unsafe.Pointer, n int, stride uintptr) {
 
 //go:noescape
 func prefetch(at unsafe.Pointer, n, stride int)
+
+// PrefetchSpan asks for so many octets of memory, like Prefetch.
+func PrefetchSpan(at unsafe.Pointer, octets int) {
+	if octets > 0 {
+		prefetchSpan(at, octets)
+	}
+}
+
+//go:noescape
+func prefetchSpan(at unsafe.Pointer, octets int)
