@@ -75,26 +75,43 @@ type Batch struct {
 	Apart bool
 }
 
-// BatchPool keeps released batches for reuse. The zero value is not usable. All
-// methods may be called concurrently.
+// BatchPool keeps released batches for reuse. The one that was released last is
+// the next to be used: it is the one that a core's caches still have. Get is for
+// one goroutine; batches may be released by any.
 type BatchPool struct {
-	free   chan *Batch
-	frames int
+	released chan *Batch
+	ready    []*Batch // those that Get has taken from there, the latest last
+	frames   int
 }
 
 // NewBatchPool returns a pool whose batches hold up to frames frames each, and
-// which keeps up to idle released batches; more are left to the collector.
+// which keeps up to idle batches that were released since the last Get, and as many
+// from before; more are left to the collector.
 func NewBatchPool(frames, idle int) *BatchPool {
-	return &BatchPool{free: make(chan *Batch, idle), frames: frames}
+	return &BatchPool{released: make(chan *Batch, idle), ready: make([]*Batch, 0, idle), frames: frames}
 }
 
 // Get returns an empty batch. The caller owns it.
 func (p *BatchPool) Get() *Batch {
-	select {
-	case b := <-p.free:
-		return b
-	default:
+	p.collect()
+	last := len(p.ready) - 1
+	if last < 0 {
 		return &Batch{Frames: make([]Frame, 0, p.frames), pool: p}
+	}
+	b := p.ready[last]
+	p.ready = p.ready[:last]
+	return b
+}
+
+// collect makes ready what has been released.
+func (p *BatchPool) collect() {
+	for len(p.ready) < cap(p.ready) {
+		select {
+		case b := <-p.released:
+			p.ready = append(p.ready, b)
+		default:
+			return
+		}
 	}
 }
 
@@ -131,7 +148,7 @@ func (b *Batch) Release() {
 	}
 	b.Frames, b.Apart = b.Frames[:0], false
 	select {
-	case b.pool.free <- b:
+	case b.pool.released <- b:
 	default:
 	}
 }

@@ -56,6 +56,24 @@ func TestBatchPoolReuses(t *testing.T) {
 	}
 }
 
+// TestBatchPoolLatestFirst: what comes next is what was released last, whatever was
+// released before and not used since.
+func TestBatchPoolLatestFirst(t *testing.T) {
+	pool := NewBatchPool(3, 4)
+	a, b, c := pool.Get(), pool.Get(), pool.Get()
+	a.Release()
+	b.Release()
+	if pool.Get() != b {
+		t.Fatal("b was released last")
+	}
+	c.Release()
+	for _, want := range []*Batch{c, a} {
+		if pool.Get() != want {
+			t.Fatal("c was released last, and a is left")
+		}
+	}
+}
+
 func TestBatchDoesNotAllocate(t *testing.T) {
 	pool := NewBatchPool(64, 2)
 	block := NewBlock(nil, func(*Block) {})

@@ -16,10 +16,10 @@ func Prefetch(at unsafe.Pointer, n int, stride uintptr) {
 //go:noescape
 func prefetch(at unsafe.Pointer, n, stride int)
 
-// PrefetchSpan asks for so many octets of memory, like Prefetch.
-func PrefetchSpan(at unsafe.Pointer, octets int) {
-	if octets > 0 {
-		prefetchSpan(at, octets)
+// PrefetchOctets asks for all of b, and waits for nothing either.
+func PrefetchOctets(b []byte) {
+	if len(b) > 0 {
+		prefetchSpan(unsafe.Pointer(unsafe.SliceData(b)), len(b))
 	}
 }
 

@@ -7,5 +7,5 @@ import "unsafe"
 // Prefetch does nothing where there is no instruction for it that we know.
 func Prefetch(at unsafe.Pointer, n int, stride uintptr) {}
 
-// PrefetchSpan does nothing where there is no instruction for it that we know.
-func PrefetchSpan(at unsafe.Pointer, octets int) {}
+// PrefetchOctets does nothing, either.
+func PrefetchOctets(b []byte) {}

@@ -21,7 +21,7 @@ func TestPrefetchTouchesNothing(t *testing.T) {
 		sys.Prefetch(unsafe.Pointer(&all[0].octets), n, unsafe.Sizeof(all[0]))
 	}
 	for _, d := range all {
-		sys.PrefetchSpan(unsafe.Pointer(unsafe.SliceData(d.octets)), len(d.octets))
+		sys.PrefetchOctets(d.octets)
 	}
 	if len(all[0].octets) != 0 || string(all[1].octets) != "\x01\x02\x03" || len(all[2].octets) != 4096 || all[2].more != [3]uint64{} {
 		t.Errorf("it is %v now", all)
