@@ -17,8 +17,12 @@ import (
 // tracked for, the stages go on from there.
 func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 	p := &f.Packet
+	snap := s.plans.Snapshot()
+	if snap.HasRaw() {
+		return s.quickRaw(f, snap)
+	}
 	if f.Role != buffers.RolePacket || p.Key.Proto != wire.ProtoTCP || p.Marks&wire.MarkICMPError != 0 ||
-		p.Captured != p.PayloadLen || s.plans.Snapshot().HasRaw() || s.wheel.advance(f.Clock) {
+		p.Captured != p.PayloadLen || s.wheel.advance(f.Clock) {
 		return false
 	}
 	h, fl := s.known(f, hint)
@@ -56,6 +60,30 @@ func (s *Shard) quick(f *buffers.Frame, hint handle) bool {
 	}
 	if reads || s.frame != nil || plan.Wants(uevents.KindPacket, uevents.PostTCP, d) {
 		s.quickPost(f, h, fl, d, reads)
+	}
+	return true
+}
+
+// quickRaw is quick where sockets want single frames and none wants flows, of
+// which none is left: any frame is shown to them, and that is all.
+func (s *Shard) quickRaw(f *buffers.Frame, snap *uevents.Snapshot) bool {
+	if snap.HasStream() || s.flows.Len() > 0 || f.Role == buffers.RoleDatagram || s.wheel.advance(f.Clock) {
+		return false
+	}
+	s.arrived(f)
+	switch {
+	case f.Role == buffers.RoleRaw:
+		s.fate(FateRawOnly)
+	case f.Packet.Marks&wire.MarkICMPError != 0:
+		s.fate(FateICMPUnknown)
+	default:
+		s.fate(FateUnscoped)
+	}
+	if mask := snap.FrameMask(&f.Packet, f.Data, f.WireLen); mask != 0 {
+		s.frame, s.stage = f, stageDone
+		s.bindFrame(f, mask)
+		s.disp.Raise(uevents.KindPacket, uevents.PreTCP, wire.Dir(f.Packet.Sender&1), nil, 0)
+		s.frame = nil
 	}
 	return true
 }

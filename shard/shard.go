@@ -256,6 +256,10 @@ const touchFlows = 1 << 14
 // another, and leaves in hints which flows they seem to be of. It changes nothing
 // else.
 func (s *Shard) warmUp(frames []buffers.Frame) {
+	if s.flows.Len() == 0 {
+		clear(s.hints[:len(frames)])
+		return
+	}
 	sum := uint64(0)
 	if s.flows.Len() > touchFlows {
 		for i := range frames {

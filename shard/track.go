@@ -134,9 +134,7 @@ func (s *Shard) raw() {
 	snap := s.plans.Snapshot()
 	if snap.HasRaw() && f.Role != buffers.RoleDatagram {
 		if mask := snap.FrameMask(&f.Packet, f.Data, f.WireLen); mask != 0 {
-			s.leaveFlow()
-			s.scene(uevents.PhaseFrame, f.Number)
-			s.disp.Bind(s.plans.At(s.sound(s.plans.ForMask(mask), wire.SlotOf(f.Hash))))
+			s.bindFrame(f, mask)
 			s.disp.Add(uevents.KindPacket, uevents.PreTCP, wire.Dir(f.Packet.Sender&1))
 		}
 	}
@@ -144,6 +142,13 @@ func (s *Shard) raw() {
 		s.fate(FateRawOnly)
 		s.stage = stageDone
 	}
+}
+
+// bindFrame makes a frame, of no flow, what handlers of some sockets see.
+func (s *Shard) bindFrame(f *buffers.Frame, mask uevents.Mask) {
+	s.leaveFlow()
+	s.scene(uevents.PhaseFrame, f.Number)
+	s.disp.Bind(s.plans.At(s.sound(s.plans.ForMask(mask), wire.SlotOf(f.Hash))))
 }
 
 // scene tells handlers what they see next: the frame under way, or in other
@@ -233,9 +238,7 @@ func (s *Shard) refuse(why Fate) {
 	if mask == 0 {
 		return
 	}
-	s.leaveFlow()
-	s.scene(uevents.PhaseFrame, f.Number)
-	s.disp.Bind(s.plans.At(s.sound(s.plans.ForMask(mask), wire.SlotOf(f.Hash))))
+	s.bindFrame(f, mask)
 	s.disp.Add(uevents.KindOrphan, uevents.PreTCP, wire.Dir(f.Packet.Sender&1))
 }
 

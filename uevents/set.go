@@ -93,6 +93,9 @@ type Snapshot struct {
 // HasRaw reports whether any socket wants to see single frames.
 func (s *Snapshot) HasRaw() bool { return s.raw != 0 }
 
+// HasStream reports whether any socket wants flows.
+func (s *Snapshot) HasStream() bool { return s.stream != 0 }
+
 // FlowMask returns the stream sockets in whose scope the flow is.
 func (s *Snapshot) FlowMask(k *wire.FlowKey, client uint8) Mask {
 	mask := s.stream
