@@ -21,12 +21,18 @@ type connections struct {
 	site   byte  // that the frames have now
 }
 
-// connectionsOfATurn, a thousand at a time, are 16 frames each: in memory they
-// take less than 40 MB.
-const connectionsOfATurn = 20_000
+// framesOfATurn, of a thousand connections at a time, take less than 40 MB.
+const framesOfATurn = 320_000
 
-func newConnections(octets int) (*connections, error) {
-	s, err := traffic.NewConnections(traffic.Staggered(1, connectionsOfATurn, 1000, octets))
+// requestsMax leaves a turn its thousand connections.
+const requestsMax = (framesOfATurn/1000 - 6) / 5
+
+// newConnections returns connections of so many requests, each answered by four
+// segments, and three segments more to open and to close.
+func newConnections(octets, requests int) (*connections, error) {
+	cfg := traffic.Staggered(1, framesOfATurn/(6+5*requests), 1000, octets)
+	cfg.Exchanges = requests
+	s, err := traffic.NewConnections(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +107,7 @@ func (b *bench) cpu() error {
 	if err != nil {
 		return err
 	}
-	c, err := newConnections(b.octets)
+	c, err := newConnections(b.octets, b.requests)
 	if err != nil {
 		return err
 	}
@@ -122,7 +128,7 @@ func (b *bench) cpu() error {
 	}
 	seen := r.C2S.Packets + r.S2C.Packets
 	each := func(t time.Duration) float64 { return float64(t.Nanoseconds()) / float64(max(seen, 1)) }
-	fmt.Printf("cpu: mbox web --mode %s, one ring, one shard, segments of %d octets\n", b.mode, b.octets)
+	fmt.Printf("cpu: mbox web --mode %s, one ring, one shard, segments of %d octets, %d to a connection\n", b.mode, b.octets, 6+5*b.requests)
 	fmt.Printf("  sent      %d packets, %.0f a second\n", sent, float64(sent)/took.Seconds())
 	fmt.Printf("  counted   %d packets, %d connections opened, %d closed\n", seen, r.Opened, r.Closed)
 	fmt.Printf("  dropped   %d by the ring, %d by the mailbox\n", r.RingDrops, r.MailboxDrops)

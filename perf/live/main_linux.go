@@ -15,13 +15,14 @@ import (
 
 // bench is what the command line says.
 type bench struct {
-	seconds float64
-	octets  int // of a segment's payload
-	soak    time.Duration
-	rate    int // of the soak, packets a second
-	mode    string
-	profile string
-	mbox    string
+	seconds  float64
+	octets   int // of a segment's payload
+	requests int // of a connection
+	soak     time.Duration
+	rate     int // of the soak, packets a second
+	mode     string
+	profile  string
+	mbox     string
 }
 
 // parts are what there is to measure.
@@ -35,6 +36,7 @@ func main() {
 	only := flag.String("only", "cpu,latency,soak", "what to measure")
 	flag.Float64Var(&b.seconds, "seconds", 5, "of load, for cpu and for each of latency's three")
 	flag.IntVar(&b.octets, "octets", 64, "of a segment's payload")
+	flag.IntVar(&b.requests, "requests", 2, "of a connection, five segments each, for cpu and soak")
 	flag.DurationVar(&b.soak, "soak", 40*time.Second, "how long to soak")
 	flag.IntVar(&b.rate, "rate", 50_000, "packets a second of the soak")
 	flag.StringVar(&b.mode, "mode", "flow", "of mbox web: packet, flow or stream")
@@ -49,6 +51,9 @@ func main() {
 func (b *bench) run(only []string) error {
 	if b.seconds <= 0 || b.octets < 1 || b.soak < 10*time.Second || b.rate <= 0 || flag.NArg() > 0 {
 		return errors.New("-seconds, -octets and -rate are above 0, -soak at least 10s, and nothing follows the flags")
+	}
+	if b.requests < 1 || b.requests > requestsMax {
+		return fmt.Errorf("-requests is within 1 and %d", requestsMax)
 	}
 	for _, name := range only {
 		if !slices.ContainsFunc(parts, func(p struct {

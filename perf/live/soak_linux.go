@@ -18,7 +18,7 @@ const (
 
 // memory soaks the monitor in connections, and fails if it grows.
 func (b *bench) memory() error {
-	c, err := newConnections(b.octets)
+	c, err := newConnections(b.octets, b.requests)
 	if err != nil {
 		return err
 	}
