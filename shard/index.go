@@ -44,10 +44,12 @@ const (
 // leaves *at behind it, for the caller to compare the key and go on. It returns
 // 0 when there is none.
 func (x *index) find(hash uint64, probe *uint32) handle {
-	mask := uint32(len(x.places) - 1)
-	tag := uint32(hash)
-	for *probe < indexProbeMax && *probe <= mask {
-		e := x.places[(tag+*probe)&mask]
+	places, tag := x.places, uint32(hash)
+	if len(places) == 0 {
+		return 0
+	}
+	for *probe < indexProbeMax && int(*probe) < len(places) {
+		e := places[int(tag+*probe)&(len(places)-1)]
 		if e == 0 {
 			return 0
 		}
@@ -64,7 +66,7 @@ func (x *index) touch(hash uint64) uint64 {
 	if len(x.places) == 0 {
 		return 0
 	}
-	return uint64(x.places[uint32(hash)&uint32(len(x.places)-1)])
+	return uint64(x.places[int(uint32(hash))&(len(x.places)-1)])
 }
 
 // guess returns the flow of a hash as far as its tag tells: nearly always the

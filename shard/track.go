@@ -209,9 +209,6 @@ func (s *Shard) find() {
 // lookup returns the flow with a key, 0 if there is none.
 func (s *Shard) lookup(hash uint64, key *wire.FlowKey) (handle, *flow) {
 	x := s.indexOf(hash)
-	if len(x.places) == 0 {
-		return 0, nil
-	}
 	for probe := uint32(0); ; {
 		h := x.find(hash, &probe)
 		if h == 0 {

@@ -49,7 +49,7 @@ func (c *Conn) FIN(d wire.Dir) (fin wire.Seq, ok bool) {
 
 // FINReceived reports whether the FIN of direction d, and so all that was sent
 // before it, has reached its receiver.
-func (c *Conn) FINReceived(d wire.Dir) bool { return c.ends[d&1^1].has(factFINRcvd) }
+func (c *Conn) FINReceived(d wire.Dir) bool { return c.ends[(d^1)&1].has(factFINRcvd) }
 
 // SndUNA returns SND.UNA of the endpoint that sends in direction d: what its
 // peer has acknowledged. ok is false while nothing is known of it.
@@ -68,7 +68,7 @@ func (c *Conn) SndNXT(d wire.Dir) (nxt wire.Seq, ok bool) {
 // RcvNXT returns RCV.NXT of the endpoint that sends in direction d: what it has
 // received of the other direction. ok is false while nothing is known of it.
 func (c *Conn) RcvNXT(d wire.Dir) (nxt wire.Seq, ok bool) {
-	return c.ends[d&1].rcvNXT, c.ends[d&1^1].has(factKnown)
+	return c.ends[d&1].rcvNXT, c.ends[(d^1)&1].has(factKnown)
 }
 
 // Window returns the window that the endpoint sending in direction d advertised

@@ -107,7 +107,7 @@ func (c *Conn) plain(seg *wire.Segment, d wire.Dir) bool {
 	if c.marks&markPlain == 0 || seg.Flags&control != wire.ACK {
 		return false
 	}
-	snd, rcv := &c.ends[d&1], &c.ends[d&1^1]
+	snd, rcv := &c.ends[d&1], &c.ends[(d^1)&1]
 	end := seg.Seq.Add(seg.Len)
 	if seg.Seq != snd.sndNXT || uint32(seg.Ack-rcv.sndUNA) > uint32(rcv.sndNXT-rcv.sndUNA) {
 		return false
@@ -131,7 +131,7 @@ func (c *Conn) plain(seg *wire.Segment, d wire.Dir) bool {
 // stepPlain is Step for a segment that is plain, and returns Delta.Acked. It
 // leaves the connection as step would (FuzzStep compares them).
 func (c *Conn) stepPlain(seg *wire.Segment, d wire.Dir) (acked bool) {
-	snd, rcv := &c.ends[d&1], &c.ends[d&1^1]
+	snd, rcv := &c.ends[d&1], &c.ends[(d^1)&1]
 	end := seg.Seq.Add(seg.Len)
 	snd.sndNXT, rcv.rcvNXT = end, end
 	snd.edge, snd.wnd = snd.edgeBy(seg), seg.Wnd
@@ -253,9 +253,9 @@ func (e *tcb) apply(s signals) (strange Anomalies) {
 	}
 	for ; s != 0; s &= s - 1 {
 		sig := signal(bits.TrailingZeros16(uint16(s)))
-		to := next[e.state][sig]
+		to := next[e.state&nextMask][sig&nextMask]
 		if to == unlisted {
-			strange.add(strays[sig])
+			strange.add(strays[sig&nextMask])
 			continue
 		}
 		e.state = to

@@ -82,8 +82,15 @@ var rules = [...]rule{
 // unlisted marks a pair of state and signal that has no rule.
 const unlisted = stateCount
 
-// next is rules, indexed. 11 states by 15 signals are 165 octets.
-var next = func() (t [ruledStates][signalCount]State) {
+// nextSize is more than there are states or signals: a mask keeps an index within
+// next, and strays.
+const (
+	nextSize = 16
+	nextMask = nextSize - 1
+)
+
+// next is rules, indexed: 11 states by 15 signals, in 256 octets.
+var next = func() (t [nextSize][nextSize]State) {
 	for s := range t {
 		for sig := range t[s] {
 			t[s][sig] = unlisted
@@ -97,7 +104,7 @@ var next = func() (t [ruledStates][signalCount]State) {
 
 // strays is what it is called when a signal finds a state that has no rule for
 // it.
-var strays = [signalCount]Anomaly{
+var strays = [nextSize]Anomaly{
 	sndRST:      RSTButNoSession,
 	sndSYN:      ESTSynToClient,
 	sndSYNACK:   SynackInWrongDirection,

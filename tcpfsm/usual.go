@@ -12,7 +12,7 @@ import "github.com/mbox-stack/mbox/wire"
 // against each other.
 func (c *Conn) usual(delta *Delta, look *Look, seg *wire.Segment, d wire.Dir) bool {
 	const control = wire.SYN | wire.FIN | wire.RST | wire.ACK | wire.URG
-	snd, rcv := &c.ends[d&1], &c.ends[d&1^1]
+	snd, rcv := &c.ends[d&1], &c.ends[(d^1)&1]
 	from, to := [2]State{c.ends[0].state, c.ends[1].state}, &delta.To
 	ok := false
 	switch seg.Flags & control {
@@ -119,7 +119,7 @@ func (c *Conn) usualACK(snd, rcv *tcb, seg *wire.Segment, d wire.Dir, delta *Del
 			delta.Established = true
 		}
 		c.marks |= markPlain
-	case (snd.state == TimeWait || snd.state == Untracked) && rcv.state == LastAck && rcv.has(factFIN) && c.rest[d&1^1].fin+1 == seg.Ack && snd.has(factFIN|factFINRcvd) &&
+	case (snd.state == TimeWait || snd.state == Untracked) && rcv.state == LastAck && rcv.has(factFIN) && c.rest[(d^1)&1].fin+1 == seg.Ack && snd.has(factFIN|factFINRcvd) &&
 		!rcv.has(factFINAcked) && c.marks&markOver == 0:
 		snd.acks(rcv, seg, delta)
 		rcv.set(factFINAcked)
@@ -137,7 +137,7 @@ func (c *Conn) usualACK(snd, rcv *tcb, seg *wire.Segment, d wire.Dir, delta *Del
 func (c *Conn) usualFIN(snd, rcv *tcb, seg *wire.Segment, d wire.Dir, delta *Delta) bool {
 	const control = wire.FIN | wire.ACK
 	first := snd.state.open() && rcv.state.open() && c.marks&markPlain != 0
-	second := (snd.state == CloseWait || snd.state == Untracked) && (rcv.state == FinWait1 || rcv.state == Untracked) && rcv.has(factFIN) && c.rest[d&1^1].fin+1 == seg.Ack &&
+	second := (snd.state == CloseWait || snd.state == Untracked) && (rcv.state == FinWait1 || rcv.state == Untracked) && rcv.has(factFIN) && c.rest[(d^1)&1].fin+1 == seg.Ack &&
 		!rcv.has(factFINAcked) && snd.has(factFINRcvd) && snd.facts&(factFIN|factFINFlag) == 0
 	if !first && !second || seg.Flags&control != control || snd.any(factFIN|factFINFlag) {
 		return false
