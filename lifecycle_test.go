@@ -197,8 +197,8 @@ func TestOutputOfTimersIsInOrder(t *testing.T) {
 		if c.Flow() != (mbox.Flow{}) {
 			of = "flow"
 		}
-		j.add("%s %d", of, c.Timer())
-		out.Printf(c, "%s %d\n", of, c.Timer())
+		j.add("%s %d", of, uint32(c.Timer()))
+		out.Printf(c, "%s %d\n", of, uint32(c.Timer()))
 	})
 	mboxtest.Run(t, s, "> S 100 0 0\nwait 3s\n")
 	j.expect(t, "flow 1", "flow 2", "shard 1", "shard 2")

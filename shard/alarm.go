@@ -27,6 +27,9 @@ type alarm struct {
 	socket   uint8
 }
 
+// ofShards is set in the names of shards' timers, so that none is a flow's.
+const ofShards = uevents.Timer(1 << 63)
+
 // alarmsMax bounds the timers of one flow, and of a shard beside its flows: a
 // handler that arms one per packet is told so instead of filling memory.
 const alarmsMax = 64
@@ -140,13 +143,13 @@ func (s *Shard) arm(after time.Duration, socket uint8, ofShard bool) (uevents.Ti
 	if n >= alarmsMax {
 		return 0, fmt.Errorf("%w: %d timers are armed", uevents.ErrBusy, n)
 	}
-	serial := &s.armed
+	serial, of := &s.armed, ofShards
 	if !ofShard {
-		serial = &s.slots[s.fl.id.Slot()].timers
+		serial, of = &s.slots[s.fl.id.Slot()].timers, 0
 	}
 	*serial++
 	h, a := s.alarms.New()
-	*a = alarm{id: uevents.Timer(*serial), owner: owner, next: *list, socket: socket, order: order, sub: uint32(*serial) &^ (1 << 31),
+	*a = alarm{id: of | uevents.Timer(*serial), owner: owner, next: *list, socket: socket, order: order, sub: uint32(*serial) &^ (1 << 31),
 		deadline: later(s.disp.Context().Now().UnixNano(), s.soonest(after))}
 	s.wheel.arm(ofAlarm|timer(h), a.deadline)
 	*list = h

@@ -96,8 +96,13 @@ func (e *engine) Apply(c uevents.Change) error {
 	if e.ending.flow != 0 || !plan.Has(c.Socket) {
 		return uevents.ErrFlowGone
 	}
-	if c.Kind == uevents.ChangeRelease && e.fl.flags&flowFresh == 0 { // one that was never begun has no end
-		s.disp.Part(plan, c.Socket)
+	if c.Kind == uevents.ChangeRelease {
+		if plan.PolicySet {
+			s.pairOf(e.fl) // the flow keeps what the socket has chosen for it
+		}
+		if e.fl.flags&flowFresh == 0 { // one that was never begun has no end
+			s.disp.Part(plan, c.Socket)
+		}
 	}
 	s.change(c)
 	return nil

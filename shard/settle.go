@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"github.com/mbox-stack/mbox/buffers"
 	"github.com/mbox-stack/mbox/uevents"
 	"github.com/mbox-stack/mbox/wire"
 )
@@ -51,9 +52,16 @@ func (s *Shard) adjust(h handle, fl *flow) {
 			s.arena.Forget(&st.stream, fl.id.Slot())
 		}
 	}
-	if fl.paired() && !plan.Reassemble[0] && !plan.Reassemble[1] {
+	if fl.paired() && !plan.Reassemble[0] && !plan.Reassemble[1] && !s.chosen(fl) {
 		s.closePair(fl)
 	}
+}
+
+// chosen reports whether somebody has chosen an overlap policy or a buffer's size
+// for the flow, which holds when its streams are read again.
+func (s *Shard) chosen(fl *flow) bool {
+	usual := s.arena.Cap(&buffers.Stream{})
+	return fl.flags&flowPolicySet != 0 || s.arena.Cap(&s.side(fl, 0).stream) != usual || s.arena.Cap(&s.side(fl, 1).stream) != usual
 }
 
 // release turns a flow that every socket has let go into a mark: its record
@@ -101,10 +109,12 @@ func (s *Shard) recovered(v any) {
 	case s.fl != nil:
 		slot = s.fl.id.Slot()
 		s.change(uevents.Change{Kind: uevents.ChangeDisable, Socket: reg.Socket().Index(), Reg: reg})
-	case s.frame != nil:
+	case s.frame != nil && s.disp.Phase() == uevents.PhaseFrame: // else it has but brought a timer on
 		slot = wire.SlotOf(s.frame.Hash)
 	}
-	s.faults[fault{slot, reg}]++
+	if !reg.OfOneFlow() { // that is off for good
+		s.faults[fault{slot, reg}]++
+	}
 	s.logPanic("a handler panicked; it is off for this flow", reg.String(), v, debug.Stack())
 }
 

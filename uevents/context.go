@@ -368,6 +368,6 @@ func (c *Context) Raise(ev Event, value any) error {
 	if depth > raiseDepthMax {
 		return ErrRaiseDepth
 	}
-	c.d.raised = append(c.d.raised, Raised{Event: ev, Value: value, depth: depth})
+	c.d.raised = append(c.d.raised, Raised{Event: ev, Value: value, depth: depth, hook: c.now.Hook, side: c.now.Side})
 	return nil
 }

@@ -155,9 +155,14 @@ func (d *Dispatcher) steps() {
 }
 
 // calls reports whether a handler of the program under way is still to be called.
+// A socket that has let go of the flow is in no plan any more when it is told so.
 func (d *Dispatcher) calls(o *op) bool {
 	now := d.ctx.now
-	return (!d.changed || d.plan.allows(o.reg, now.Kind, now.Side)) && (now.Only == 0 || now.Only == o.reg.socket.index+1)
+	if now.Only != 0 && now.Only != o.reg.socket.index+1 {
+		return false
+	}
+	parted := now.Only != 0 && now.Kind == KindConnEnd
+	return !d.changed || parted || d.plan.allows(o.reg, now.Kind, now.Side)
 }
 
 // lend calls a handler in checked builds: with a copy of the octets, which is
@@ -187,16 +192,15 @@ func (d *Dispatcher) lend(h Handler) {
 func (d *Dispatcher) next() bool {
 	d.pc, d.prog = 0, nil
 	if len(d.raised) > 0 {
-		hook, side := d.ctx.now.Hook, d.ctx.now.Side
 		d.custom = d.raised[0]
 		d.raised = d.raised[:copy(d.raised, d.raised[1:])]
 		if d.custom.parted != nil {
 			d.part(d.custom)
 			return true
 		}
-		d.other = Occurrence{Kind: KindCustom, Hook: hook, Side: side, Custom: &d.custom}
+		d.other = Occurrence{Kind: KindCustom, Hook: d.custom.hook, Side: d.custom.side, Custom: &d.custom}
 		d.ctx.now = &d.other
-		d.prog = d.plan.custom[hook][side][d.custom.Event.def]
+		d.prog = d.plan.custom[d.custom.hook][d.custom.side][d.custom.Event.def]
 		d.changed = false
 		return true
 	}

@@ -32,6 +32,8 @@ type Raised struct {
 	Event  Event
 	Value  any
 	depth  int
+	hook   Hook // of the event at hand then, and its side
+	side   wire.Dir
 	parted program // of OnConnEnd, as it was before; nil iff a handler raised Event
 	only   uint8   // as Occurrence.Only
 }

@@ -25,8 +25,8 @@ var (
 	ErrRaiseDepth = errors.New("mbox: events raise events without end")
 )
 
-// SocketsMax is how many sockets may be open at once: one bit each of a word,
-// so that what a flow means to all of them is compared at once.
+// SocketsMax is how many sockets may be opened in all, closed ones included: one
+// bit each of a word, so that what a flow means to all of them is compared at once.
 const SocketsMax = 64
 
 // SocketKind says what a socket sees.
@@ -92,6 +92,11 @@ func (r Registration) Socket() *Socket {
 		return nil
 	}
 	return r.r.socket
+}
+
+// OfOneFlow reports whether the handler was registered for one flow alone.
+func (r Registration) OfOneFlow() bool {
+	return r.r != nil && r.r.local && r.r.event != leaving && r.r.event != arriving
 }
 
 // String returns "event on hook, socket".

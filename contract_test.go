@@ -1,0 +1,161 @@
+package mbox_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mbox-stack/mbox"
+	"github.com/mbox-stack/mbox/mboxtest"
+)
+
+// What a handler raises has the hook and side of the event at hand, also where
+// another socket lets go of the flow in the same event and is told so before.
+func TestWhatIsRaisedBehindARelease(t *testing.T) {
+	ev := mbox.NewEvent("told")
+	s := stack(t, mbox.Config{})
+	var j journal
+	first, second := s.Monitor(mbox.Stream), s.Monitor(mbox.Stream)
+	handle(t, first, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) { j.add("end %s", c.Reason()) })
+	at := func(number uint64, do func(*mbox.Context) error) mbox.Handler {
+		return func(c *mbox.Context) {
+			if c.Number() == number {
+				if err := do(c); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	handle(t, first, mbox.OnPacket, mbox.PreTCP, at(2, (*mbox.Context).Release))
+	handle(t, second, mbox.OnPacket, mbox.PreTCP, at(2, func(c *mbox.Context) error { return c.Raise(ev, nil) }))
+	for _, hook := range []mbox.Hook{mbox.PreTCP, mbox.PostTCP} {
+		handle(t, second, ev, hook, func(c *mbox.Context) { j.add("%s %s", c.Hook(), c.Side()) })
+	}
+	mboxtest.Run(t, s, "> S 100 0 0\n< SA 300 101 0\n> A 101 301 0\n")
+	j.expect(t, "end released", "PreTCP server")
+}
+
+// Each handler of a socket that has let go of a flow is told of the end, though
+// one of them panics.
+func TestAPanicAtTheEndOfAReleasedFlow(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	var j journal
+	sock, other := s.Monitor(mbox.Stream), s.Monitor(mbox.Stream)
+	handle(t, other, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) { j.add("other %s", c.Reason()) })
+	handle(t, sock, mbox.OnPacket, mbox.PreTCP, func(c *mbox.Context) {
+		if c.Number() == 2 {
+			c.Release()
+		}
+	})
+	handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(*mbox.Context) { panic("on purpose") })
+	handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) { j.add("second %s", c.Reason()) })
+	mboxtest.Run(t, s, "> S 100 0 0\n< SA 300 101 0\n> A 101 301 0\n")
+	j.expect(t, "second released", "other shutdown")
+}
+
+// A timer of a shard and one of a flow do not have the same name: to cancel one of
+// them leaves the other.
+func TestTimersOfAShardAreNotItsFlows(t *testing.T) {
+	s := stack(t, mbox.Config{Shards: 1})
+	var j journal
+	sock := s.Monitor(mbox.Stream)
+	handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
+		ofShard, err := c.ArmShard(time.Second)
+		ofFlow, err2 := c.Arm(time.Second)
+		j.add("%v %v %v %v", ofShard == ofFlow, c.Disarm(ofShard), err, err2)
+	})
+	handle(t, sock, mbox.OnTimer, mbox.PostTCP, func(c *mbox.Context) { j.add("of a flow: %v", c.Flow() != mbox.Flow{}) })
+	mboxtest.Run(t, s, "> S 100 0 0\n< SA 300 101 0 t=+3s\n")
+	j.expect(t, "false true <nil> <nil>", "of a flow: true")
+}
+
+// A handler of shards' timers that always panics is off once it has done so too
+// often, whichever frames have brought its timers on, and for no slot of theirs.
+func TestAShardsTimerThatPanicsIsBounded(t *testing.T) {
+	s := stack(t, mbox.Config{Shards: 1})
+	shards, flows := 0, 0
+	sock := s.Monitor(mbox.Stream)
+	handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
+		if c.Number() > 1 {
+			c.Arm(time.Second)
+			return
+		}
+		for i := range 10 {
+			c.ArmShard(time.Duration(i+1) * time.Second)
+		}
+	})
+	handle(t, sock, mbox.OnTimer, mbox.PostTCP, func(c *mbox.Context) {
+		if c.Flow() != (mbox.Flow{}) {
+			flows++
+			return
+		}
+		shards++
+		panic("on purpose")
+	})
+	mboxtest.Run(t, s, "> S 100 0 0\n< RA 0 101 0 t=+20s\n> S 900 0 0\n> S 900 0 0 t=+3s\n")
+	if shards != 4 || flows != 1 {
+		t.Errorf("called %d times for a shard and %d for a flow, want 4 and 1", shards, flows)
+	}
+}
+
+// overlapping is a connection of which octets that wait are sent again, as others.
+const overlapping = `> S    100   0   0
+< SA   300 101   0
+> A    101 301   0
+> PA   102 301  - data="old"
+> PA   102 301  - data="new"
+> PA   101 301  - data="a"
+`
+
+// The flow keeps the overlap policy that the first socket has asked for when that
+// socket lets go of it, whatever else there is to see.
+func TestThePolicyOutlivesItsSocket(t *testing.T) {
+	for _, raw := range []bool{false, true} {
+		s := stack(t, mbox.Config{})
+		first, second := s.Monitor(mbox.Stream), s.Monitor(mbox.Stream)
+		if raw {
+			handle(t, s.Monitor(mbox.Raw), mbox.OnPacket, mbox.PreTCP, func(*mbox.Context) {})
+		}
+		if err := first.SetPolicy(mbox.PolicyLast); err != nil {
+			t.Fatal(err)
+		}
+		var text strings.Builder
+		handle(t, second, mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) { text.Write(c.Payload()) })
+		handle(t, first, mbox.OnConnEstablished, mbox.PostTCP, func(c *mbox.Context) { c.Release() })
+		mboxtest.Run(t, s, overlapping)
+		if text.String() != "anew" {
+			t.Errorf("a raw socket beside it: %v; the stream is %q, want the last copy: \"anew\"", raw, &text)
+		}
+	}
+}
+
+// What was chosen for a flow holds when reassembly has been off in between.
+func TestWhatWasChosenHoldsWhileNobodyReads(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	sock := s.Monitor(mbox.Stream)
+	var text strings.Builder
+	handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
+		if err := c.SetPolicy(mbox.PolicyLast); err != nil {
+			t.Error(err)
+		}
+		if err := c.SetBuffer(mbox.Server, 5_000_000); err != nil {
+			t.Error(err)
+		}
+	})
+	handle(t, sock, mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) { text.Write(c.Payload()) })
+	handle(t, sock, mbox.OnStateChange, mbox.PostTCP, func(c *mbox.Context) {
+		for _, side := range []mbox.Dir{mbox.Client, mbox.Server} {
+			if err := c.SetReassembly(side, c.To() == mbox.Established); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) {
+		fmt.Fprint(&text, " ", c.Buffered(mbox.Server).Limit, " ", c.SetPolicy(mbox.PolicyLast))
+	})
+	mboxtest.Run(t, s, overlapping)
+	if text.String() != "anew 5000000 <nil>" {
+		t.Errorf("the stream, its limit and the same wish again: %q, want \"anew 5000000 <nil>\"", &text)
+	}
+}
