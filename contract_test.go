@@ -159,3 +159,29 @@ func TestWhatWasChosenHoldsWhileNobodyReads(t *testing.T) {
 		t.Errorf("the stream, its limit and the same wish again: %q, want \"anew 5000000 <nil>\"", &text)
 	}
 }
+
+// A side that every socket has stopped, or would not have read, is not kept, also
+// where history is, or where somebody is told of repeats.
+func TestNothingIsKeptOfASideThatNobodyReads(t *testing.T) {
+	for what, stop := range map[string]func(*mbox.Context) error{
+		"stopped":    func(c *mbox.Context) error { return c.Stop(mbox.Server) },
+		"reassembly": func(c *mbox.Context) error { return c.SetReassembly(mbox.Server, false) },
+	} {
+		for _, history := range []uint64{0, 1000} {
+			s := stack(t, mbox.Config{History: history})
+			var j journal
+			sock := s.Monitor(mbox.Stream)
+			handle(t, sock, mbox.OnRexmit, mbox.PostTCP, func(*mbox.Context) {})
+			handle(t, sock, mbox.OnConnEstablished, mbox.PostTCP, func(c *mbox.Context) {
+				if err := stop(c); err != nil {
+					t.Error(err)
+				}
+			})
+			handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) {
+				j.add("%s %v %v", what, c.Held(mbox.Client, nil), c.Held(mbox.Server, nil))
+			})
+			mboxtest.Run(t, s, "> S 100 0 0\n< SA 300 101 0\n> A 101 301 0\n> PA 101 301 10\n< PA 301 101 10\n")
+			j.expect(t, what+" [[0,10)] []")
+		}
+	}
+}

@@ -101,6 +101,21 @@ func TestReassemblyBegunMidLifeKeepsTheOffset(t *testing.T) {
 	j.expect(t, "server 0+10")
 }
 
+// What a socket switches off while the stack runs is off for octets that arrive
+// later, of all its flows.
+func TestReassemblyEndedMidLife(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	sock := s.Monitor(mbox.Stream)
+	var j journal
+	handle(t, sock, mbox.OnNewData, mbox.PostTCP, func(c *mbox.Context) { j.add("%s %d+%d", c.Side(), c.Offset(), len(c.Payload())) })
+	run(t, s, life, 4, func() {
+		if err := sock.SetReassembly(mbox.Server, false); err != nil {
+			t.Error(err)
+		}
+	})
+	j.expect(t, "client 0+10")
+}
+
 func TestClosingTheLastSocketReleasesItsFlows(t *testing.T) {
 	s := stack(t, mbox.Config{})
 	sock := s.Monitor(mbox.Stream)

@@ -97,8 +97,8 @@ func (e *engine) Apply(c uevents.Change) error {
 		return uevents.ErrFlowGone
 	}
 	if c.Kind == uevents.ChangeRelease {
-		if plan.PolicySet {
-			s.pairOf(e.fl) // the flow keeps what the socket has chosen for it
+		if plan.PolicySet && !plan.Alone() {
+			s.wishOf(e.fl).policy(plan.Policy) // may be the socket's, and is the flow's
 		}
 		if e.fl.flags&flowFresh == 0 { // one that was never begun has no end
 			s.disp.Part(plan, c.Socket)
@@ -157,6 +157,7 @@ func (e *engine) SetPolicy(p buffers.Policy) error {
 		return nil
 	}
 	fl.flags |= flowPolicySet
+	s.wishOf(fl).policy(p)
 	for side := range pr.dir {
 		pr.dir[side].stream.SetPolicy(p)
 	}
@@ -172,6 +173,7 @@ func (e *engine) SetBuffer(side wire.Dir, octets uint64) error {
 		octets = max(octets, s.arena.Cap(st)) // others count on what there is
 	}
 	s.arena.SetCap(st, octets)
+	s.wishOf(e.fl).octets[side&1] = min(octets, buffers.FlowCapMax)
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"runtime/debug"
 
-	"github.com/mbox-stack/mbox/buffers"
 	"github.com/mbox-stack/mbox/uevents"
 	"github.com/mbox-stack/mbox/wire"
 )
@@ -52,16 +51,9 @@ func (s *Shard) adjust(h handle, fl *flow) {
 			s.arena.Forget(&st.stream, fl.id.Slot())
 		}
 	}
-	if fl.paired() && !plan.Reassemble[0] && !plan.Reassemble[1] && !s.chosen(fl) {
+	if fl.paired() && !plan.Reassemble[0] && !plan.Reassemble[1] {
 		s.closePair(fl)
 	}
-}
-
-// chosen reports whether somebody has chosen an overlap policy or a buffer's size
-// for the flow, which holds when its streams are read again.
-func (s *Shard) chosen(fl *flow) bool {
-	usual := s.arena.Cap(&buffers.Stream{})
-	return fl.flags&flowPolicySet != 0 || s.arena.Cap(&s.side(fl, 0).stream) != usual || s.arena.Cap(&s.side(fl, 1).stream) != usual
 }
 
 // release turns a flow that every socket has let go into a mark: its record

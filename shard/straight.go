@@ -96,7 +96,11 @@ func endsWhole(fl *flow) bool {
 
 // bufferedStraight is what is held of a straight stream: what is lent.
 func (s *Shard) bufferedStraight(fl *flow, d wire.Dir) uevents.Buffered {
-	b := uevents.Buffered{Limit: s.arena.Cap(&buffers.Stream{})}
+	var st buffers.Stream
+	if fl.more != 0 {
+		s.arena.SetCap(&st, s.mores.At(fl.more).wish.octets[d])
+	}
+	b := uevents.Buffered{Limit: s.arena.Cap(&st)}
 	if fl.isStraight(d) {
 		_, b.Next = stands(&fl.conn, d)
 	}

@@ -1,6 +1,9 @@
 package shard
 
-import "github.com/mbox-stack/mbox/wire"
+import (
+	"github.com/mbox-stack/mbox/buffers"
+	"github.com/mbox-stack/mbox/wire"
+)
 
 // tally is what one side has sent: packets, and octets of payload by the IP
 // header. What would not fit has been carried over (more).
@@ -116,9 +119,28 @@ type more struct {
 	label
 	scope  uint64 // of the key; valid iff roleScoped
 	sent   [2]overflow
+	wish   wish
 	bag    handle // users' values
 	timers handle // users' timers, latest first
 }
+
+// wish is what handlers have asked for the flow's streams, whether or not there
+// are any now.
+type wish struct {
+	octets [2]uint64 // for buffers, by side; 0: nothing
+	how    buffers.Policy
+	set    bool // how is valid
+}
+
+// policy notes a policy, of which the first holds.
+func (w *wish) policy(p buffers.Policy) {
+	if !w.set {
+		w.how, w.set = p, true
+	}
+}
+
+// wishOf returns what was asked for the flow's streams, to be added to.
+func (s *Shard) wishOf(fl *flow) *wish { return &s.moreOf(fl).wish }
 
 // overflow is what a side has sent beyond what the record counts.
 type overflow struct {

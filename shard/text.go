@@ -16,22 +16,35 @@ func (s *Shard) pairOf(fl *flow) *pair {
 	was := flow{pair: fl.pair}
 	h, p := s.pairs.New()
 	fl.pair = h
-	key := s.keyOf(fl)
 	for side := range p.dir {
-		policy, chosen := s.cfg.policyFor(&key, fl.role.client()^uint8(side)^1)
-		plan := s.plans.At(fl.plan)
-		if !chosen && plan.PolicySet {
-			policy, chosen = plan.Policy, true
-		}
-		if chosen {
-			fl.flags |= flowPolicySet
-		}
-		p.dir[side].stream.SetPolicy(policy)
+		s.asWished(fl, &p.dir[side].stream, wire.Dir(side))
 		if d := wire.Dir(side); was.isStraight(d) {
 			s.layOut(fl, &p.dir[side], d)
 		}
 	}
 	return p
+}
+
+// asWished gives a new stream of the flow its policy and size.
+func (s *Shard) asWished(fl *flow, st *buffers.Stream, d wire.Dir) {
+	key, plan := s.keyOf(fl), s.plans.At(fl.plan)
+	policy, chosen := s.cfg.policyFor(&key, fl.role.client()^uint8(d)^1)
+	var w wish
+	if fl.more != 0 {
+		w = s.mores.At(fl.more).wish
+	}
+	switch {
+	case chosen:
+	case w.set:
+		policy, chosen = w.how, true
+	case plan.PolicySet:
+		policy, chosen = plan.Policy, true
+	}
+	if chosen {
+		fl.flags |= flowPolicySet
+	}
+	st.SetPolicy(policy)
+	s.arena.SetCap(st, w.octets[d])
 }
 
 // closePair gives back the flow's streams.

@@ -218,19 +218,22 @@ func (p *Plan) compileNeeds(s *Snapshot, always Always) {
 		p.History = max(p.History, always.History)
 	}
 	for side := range p.Reassemble {
-		var need Mask
+		var need, minds Mask // sockets that read the side, and those that would not have it read
 		for m := p.Sockets &^ p.key.stopped[side]; m != 0; m &= m - 1 {
 			i := bits.TrailingZeros64(uint64(m))
 			sp := s.specs[i]
 			bit := Mask(1) << i
-			on := sp.keep || p.key.stream[side]&bit != 0 || p.hasSocketOn(uint8(i), wire.Dir(side))
-			if on && (!sp.noReassembly[side] || p.key.stream[side]&bit != 0) && p.key.plain[side]&bit == 0 {
+			switch on := p.key.stream[side]&bit != 0; {
+			case p.key.plain[side]&bit != 0 || sp.noReassembly[side] && !on:
+				minds |= bit
+			case on || sp.keep || p.hasSocketOn(uint8(i), wire.Dir(side)):
 				need |= bit
 			}
 		}
 		p.Reassemble[side] = need != 0
 		d := wire.Dir(side)
-		if always.Keep || p.Wants(KindRexmit, PreTCP, d) || p.Wants(KindRexmit, PostTCP, d) {
+		compares := always.Keep || p.Wants(KindRexmit, PreTCP, d) || p.Wants(KindRexmit, PostTCP, d)
+		if compares && p.Sockets&^p.key.stopped[side]&^minds != 0 {
 			p.Reassemble[side], p.Keep[side] = true, true // to compare with what came first
 		}
 		p.Keep[side] = p.Keep[side] && p.Reassemble[side]

@@ -195,8 +195,10 @@ func (s *Socket) Remove(reg Registration) error {
 	})
 }
 
-// SetReassembly switches reassembly of what side sends on or off, for flows
-// that begin later. It is on where a handler stands on OnNewData or OnGap.
+// SetReassembly switches reassembly of what side sends on or off, for octets that
+// arrive later. It is on where a handler stands on OnNewData, OnGap or OnRexmit.
+// Where each socket of a flow has switched it off, or stopped the side, nothing is
+// kept to compare either.
 func (s *Socket) SetReassembly(side wire.Dir, on bool) error {
 	return s.change(func(sp *spec) error { sp.noReassembly[side&1] = !on; return nil })
 }
@@ -207,7 +209,8 @@ func (s *Socket) KeepStream(history uint64) error {
 	return s.change(func(sp *spec) error { sp.keep, sp.history = true, max(sp.history, history); return nil })
 }
 
-// SetPolicy asks for an overlap policy for flows that begin later. Of sockets that
+// SetPolicy asks for an overlap policy for flows that begin later; of flows that
+// are there, those keep theirs that have had octets to put in order. Of sockets that
 // ask, the one that was opened first decides; see Context.SetPolicy.
 func (s *Socket) SetPolicy(p buffers.Policy) error {
 	return s.change(func(sp *spec) error { sp.policy, sp.policySet = p, true; return nil })
