@@ -1,6 +1,7 @@
 package mbox_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -184,4 +185,42 @@ func TestNothingIsKeptOfASideThatNobodyReads(t *testing.T) {
 			j.expect(t, what+" [[0,10)] []")
 		}
 	}
+}
+
+// How long a flow may be silent is told by what has been seen of its connection,
+// also where nobody follows either endpoint, and whatever else there is to see.
+func TestAnUntrackedConnectionThatClosesIsClosing(t *testing.T) {
+	for _, raw := range []bool{false, true} {
+		s := stack(t, mbox.Config{Timeouts: mbox.Timeouts{Established: time.Hour, Closing: 3 * time.Second}})
+		if raw {
+			handle(t, s.Monitor(mbox.Raw), mbox.OnPacket, mbox.PreTCP, func(*mbox.Context) {})
+		}
+		sock := s.Monitor(mbox.Stream)
+		var j journal
+		handle(t, sock, mbox.OnConnEstablished, mbox.PostTCP, func(c *mbox.Context) {
+			for _, side := range []mbox.Dir{mbox.Client, mbox.Server} {
+				if err := c.Stop(side); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) {
+			j.add("%s %s after %v", c.Reason(), c.State(mbox.Client), c.Now().Sub(c.LastActive()))
+		})
+		mboxtest.Run(t, s, "> S 100 0 0\n< SA 300 101 0\n> A 101 301 0\n> FA 101 301 0\n< FA 301 102 0\n> A 102 302 0\nwait 1m\n")
+		j.expect(t, "idle-timeout UNTRACKED after 3s")
+	}
+}
+
+// Where nothing is held, as nobody reads, ReadAt says so as it does elsewhere.
+func TestReadAtOfWhatNobodyReads(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	var j journal
+	handle(t, s.Monitor(mbox.Stream), mbox.OnPacket, mbox.PostTCP, func(c *mbox.Context) {
+		var gone *mbox.GoneError
+		n, err := c.ReadAt(mbox.Client, 0, make([]byte, 1))
+		j.add("%d %v %v", n, errors.Is(err, mbox.ErrGone), errors.As(err, &gone) && !gone.Held)
+	})
+	mboxtest.Run(t, s, "> S 100 0 0\n")
+	j.expect(t, "0 true true")
 }

@@ -110,7 +110,8 @@ func (e *engine) Apply(c uevents.Change) error {
 
 func (e *engine) ReadAt(side wire.Dir, off uint64, p []byte) (int, error) {
 	if e.fl == nil || e.fl.pair == 0 {
-		return 0, buffers.ErrGone
+		e.gone = buffers.GoneError{}
+		return 0, &e.gone
 	}
 	st := &(*Shard)(e).pairOf(e.fl).dir[side&1].stream
 	n, err := e.arena.ReadAt(st, off, p)
@@ -129,7 +130,7 @@ func (e *engine) Held(side wire.Dir, dst []buffers.Range) []buffers.Range {
 }
 
 func (e *engine) Buffered(side wire.Dir) uevents.Buffered {
-	if e.fl == nil || e.fl.pair == 0 {
+	if e.fl == nil {
 		return uevents.Buffered{}
 	}
 	if !e.fl.paired() {

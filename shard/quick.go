@@ -144,7 +144,7 @@ func (s *Shard) quickTurn(f *buffers.Frame, h handle, fl *flow, d wire.Dir) bool
 	if fl.flags&flowRTT == 0 {
 		s.timeHandshake(fl, p, d)
 	}
-	s.relist(h, fl, f.Hash)
+	s.relist(h, fl)
 	if s.frame != nil || plan.WantsTurn(d) {
 		s.quickTold(f, h, fl, plan, d, false)
 	} else {

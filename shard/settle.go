@@ -54,6 +54,7 @@ func (s *Shard) adjust(h handle, fl *flow) {
 	if fl.paired() && !plan.Reassemble[0] && !plan.Reassemble[1] {
 		s.closePair(fl)
 	}
+	s.relist(h, fl) // an endpoint may be untracked now
 }
 
 // release turns a flow that every socket has let go into a mark: its record

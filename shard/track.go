@@ -368,9 +368,7 @@ func (s *Shard) step() {
 	if fl.isTCP() {
 		s.raiseTCP(d)
 	}
-	if begins || fl.sent[d].packets == 1 || s.seg.delta.From != s.seg.delta.To {
-		s.relist(s.cur, fl, s.frame.Hash)
-	}
+	s.relist(s.cur, fl)
 }
 
 // stepTCP steps both endpoints.
@@ -492,10 +490,11 @@ func (s *Shard) timeHandshake(fl *flow, p *wire.Packet, d wire.Dir) {
 }
 
 // relist moves the flow to the class it now belongs to, and its timer to an
-// earlier deadline where its timeout has become shorter.
-func (s *Shard) relist(h handle, fl *flow, hash uint64) {
+// earlier deadline where its timeout has become shorter. It is called whenever
+// that may have changed, so that a plain segment has nothing to change about it.
+func (s *Shard) relist(h handle, fl *flow) {
 	s.relive(h, fl)
-	sl := s.slotOf(hash)
+	sl := &s.slots[fl.id.Slot()]
 	if sl.ranks == nil {
 		return
 	}
