@@ -172,6 +172,9 @@ func TestNothingIsKeptOfASideThatNobodyReads(t *testing.T) {
 			s := stack(t, mbox.Config{History: history})
 			var j journal
 			sock := s.Monitor(mbox.Stream)
+			if history == 0 { // who asks for nothing keeps nothing
+				handle(t, s.Monitor(mbox.Stream), mbox.OnConnEnd, mbox.PostTCP, func(*mbox.Context) {})
+			}
 			handle(t, sock, mbox.OnRexmit, mbox.PostTCP, func(*mbox.Context) {})
 			handle(t, sock, mbox.OnConnEstablished, mbox.PostTCP, func(c *mbox.Context) {
 				if err := stop(c); err != nil {

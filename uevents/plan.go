@@ -218,22 +218,23 @@ func (p *Plan) compileNeeds(s *Snapshot, always Always) {
 		p.History = max(p.History, always.History)
 	}
 	for side := range p.Reassemble {
-		var need, minds Mask // sockets that read the side, and those that would not have it read
+		var need Mask
+		d, compares := wire.Dir(side), false
 		for m := p.Sockets &^ p.key.stopped[side]; m != 0; m &= m - 1 {
 			i := bits.TrailingZeros64(uint64(m))
 			sp := s.specs[i]
 			bit := Mask(1) << i
-			switch on := p.key.stream[side]&bit != 0; {
-			case p.key.plain[side]&bit != 0 || sp.noReassembly[side] && !on:
-				minds |= bit
-			case on || sp.keep || p.hasSocketOn(uint8(i), wire.Dir(side)):
+			on := p.key.stream[side]&bit != 0
+			if p.key.plain[side]&bit != 0 || sp.noReassembly[side] && !on {
+				continue // it would not have the side read
+			}
+			if on || sp.keep || p.hasSocketOn(uint8(i), d, KindNewData, KindGap, KindRexmit) {
 				need |= bit
 			}
+			compares = compares || always.Keep || p.hasSocketOn(uint8(i), d, KindRexmit)
 		}
 		p.Reassemble[side] = need != 0
-		d := wire.Dir(side)
-		compares := always.Keep || p.Wants(KindRexmit, PreTCP, d) || p.Wants(KindRexmit, PostTCP, d)
-		if compares && p.Sockets&^p.key.stopped[side]&^minds != 0 {
+		if compares {
 			p.Reassemble[side], p.Keep[side] = true, true // to compare with what came first
 		}
 		p.Keep[side] = p.Keep[side] && p.Reassemble[side]
@@ -241,9 +242,9 @@ func (p *Plan) compileNeeds(s *Snapshot, always Always) {
 	}
 }
 
-// hasSocketOn reports whether a socket has handlers on the stream of a side.
-func (p *Plan) hasSocketOn(socket uint8, side wire.Dir) bool {
-	for _, k := range [...]Kind{KindNewData, KindGap, KindRexmit} {
+// hasSocketOn reports whether a socket has handlers on events of a side.
+func (p *Plan) hasSocketOn(socket uint8, side wire.Dir, events ...Kind) bool {
+	for _, k := range events {
 		for hook := range HookCount {
 			for _, o := range p.programs[hook][side][k] {
 				if o.reg != nil && o.reg.socket.index == socket {
