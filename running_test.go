@@ -34,30 +34,71 @@ func (g *gate) Next(c *rx.Chunk) error {
 // reached the shards.
 func run(t *testing.T, s *mbox.Stack, transcript string, after int, between func()) {
 	t.Helper()
+	runPausing(t, s, transcript, pause{after, between})
+}
+
+// pause is what is done while no more than so many lines have been played.
+type pause struct {
+	after int
+	do    func()
+}
+
+// runPausing is run with several pauses, the first ones first.
+func runPausing(t *testing.T, s *mbox.Stack, transcript string, pauses ...pause) {
+	t.Helper()
 	script, err := mboxtest.Parse("transcript", transcript)
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := make(chan struct{})
-	g := &gate{Source: script.Source(), before: map[int]chan struct{}{after: open}}
+	g := &gate{Source: script.Source(), before: map[int]chan struct{}{}}
+	for _, p := range pauses {
+		g.before[p.after] = make(chan struct{})
+	}
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		if err := s.Run(context.Background(), g); err != nil {
 			t.Error(err)
 		}
 	})
-	for st := s.Stats(); len(st.Sources) == 0 || st.Sources[0].Frames < uint64(after); st = s.Stats() {
-		time.Sleep(time.Millisecond)
+	for _, p := range pauses {
+		for st := s.Stats(); len(st.Sources) == 0 || st.Sources[0].Frames < uint64(p.after); st = s.Stats() {
+			time.Sleep(time.Millisecond)
+		}
+		for n := 0; n < p.after; { // requests go ahead of traffic: wait until the shard has it all
+			n = 0
+			s.EachFlow(func(c *mbox.Context) {
+				n += int(c.Counters(mbox.Client).Packets + c.Counters(mbox.Server).Packets)
+			})
+		}
+		p.do()
+		close(g.before[p.after])
 	}
-	for n := 0; n < after; { // requests go ahead of traffic: wait until the shard has it all
-		n = 0
-		s.EachFlow(func(c *mbox.Context) {
-			n += int(c.Counters(mbox.Client).Packets + c.Counters(mbox.Server).Packets)
-		})
-	}
-	between()
-	close(open)
 	wait.Wait()
+}
+
+// TestASocketOpenedWhileRunningWaitsForItsScope: what begins between Monitor and
+// the first thing that is asked of the socket, which is its scope, is not the
+// socket's, also if another socket is changed meanwhile.
+func TestASocketOpenedWhileRunningWaitsForItsScope(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	first := s.Monitor(mbox.Stream)
+	handle(t, first, mbox.OnConnEnd, mbox.PostTCP, func(*mbox.Context) {})
+	var late, raw *mbox.Socket
+	var seen, frames journal
+	runPausing(t, s, life+"\n"+life+"\n"+life, pause{4, func() {
+		late, raw = s.Monitor(mbox.Stream), s.Monitor(mbox.Raw)
+		handle(t, first, mbox.OnConnStart, mbox.PostTCP, func(*mbox.Context) {})
+	}}, pause{12, func() {
+		if err := errors.Join(late.Bind("src port 40003"), raw.Bind("src port 40003")); err != nil {
+			t.Error(err)
+		}
+		handle(t, late, mbox.OnPacket, mbox.PostTCP, func(c *mbox.Context) { seen.add("%d", c.Number()) })
+		handle(t, raw, mbox.OnPacket, mbox.PreTCP, func(c *mbox.Context) { frames.add("%d", c.Number()) })
+	}})
+	seen.expect(t, "17", "18", "19", "20", "21", "22", "23", "24")
+	if len(frames.lines) == 0 {
+		t.Error("the raw socket has seen nothing")
+	}
 }
 
 func TestASocketOpenedWhileRunningSeesNewFlowsOnly(t *testing.T) {

@@ -45,8 +45,9 @@ func New(cfg Config) (*Stack, error) {
 }
 
 // Monitor opens a socket that sees flows (Stream) or frames (Raw). Without Bind
-// it sees all of them. It panics where
-// MonitorAs fails.
+// it sees all of them. One that is opened while the stack runs sees what begins
+// once something has been asked of it: Bind comes first, where there is a scope,
+// and then the handlers. It panics where MonitorAs fails.
 func (s *Stack) Monitor(kind SocketKind) *Socket {
 	sock, err := s.MonitorAs(kind, "")
 	if err != nil {
@@ -60,7 +61,9 @@ func (s *Stack) Monitor(kind SocketKind) *Socket {
 func (s *Stack) MonitorAs(kind SocketKind, name string) (*Socket, error) {
 	var sock *Socket
 	err := s.change(func(set *uevents.Set) (err error) {
-		sock, err = set.Open((*controller)(s), kind, name)
+		if sock, err = set.Open((*controller)(s), kind, name); err == nil && s.run != nil {
+			set.Wait(sock)
+		}
 		return err
 	})
 	return sock, err

@@ -29,6 +29,7 @@ type spec struct {
 	policy       buffers.Policy  // valid iff policySet
 	policySet    bool
 	existing     bool          // flows from before the socket belong to it too
+	waits        bool          // it takes no part until something is asked of it
 	leave        *registration // called before a flow moves to another shard; nil: nobody is
 	arrive       *registration // and behind that
 }
@@ -47,6 +48,32 @@ func (s *Set) Open(ctl Controller, kind SocketKind, name string) (*Socket, error
 	return sock, nil
 }
 
+// Wait has a socket that was just opened take no part in anything until something
+// is asked of it: as a rule its scope, of which others must not be.
+func (s *Set) Wait(sock *Socket) { s.specs[sock.index].waits = true }
+
+// Begin ends all waits.
+func (s *Set) Begin() {
+	for _, sp := range s.specs {
+		if sp != nil {
+			sp.waits = false
+		}
+	}
+}
+
+// ask changes what a socket asks for, and ends its wait.
+func (s *Set) ask(sock *Socket, f func(*spec) error) error {
+	sp := s.specs[sock.index]
+	if sp == nil || sp.socket != sock {
+		return ErrClosed
+	}
+	if err := f(sp); err != nil {
+		return err
+	}
+	sp.waits = false
+	return nil
+}
+
 // Snapshot returns the set as it is now. It never changes and may be shared.
 func (s *Set) Snapshot() *Snapshot {
 	s.generation++
@@ -58,9 +85,11 @@ func (s *Set) Snapshot() *Snapshot {
 		frozen := *sp
 		frozen.regs = append([]*registration(nil), sp.regs...)
 		snap.specs[i] = &frozen
-		if sp.socket.kind == Raw {
+		switch {
+		case sp.waits:
+		case sp.socket.kind == Raw:
 			snap.raw |= 1 << i
-		} else {
+		default:
 			snap.stream |= 1 << i
 			if sp.scope != nil {
 				snap.scoped |= 1 << i

@@ -149,14 +149,12 @@ func (s *Socket) register(ev Event, hook Hook, h Handler, prepared bool) (Regist
 	}
 	r := &registration{socket: s, event: ev.def, hook: hook, handler: h, prepared: prepared}
 	err := s.ctl.Change(func(set *Set) error {
-		sp := set.specs[s.index]
-		if sp == nil || sp.socket != s {
-			return ErrClosed
-		}
-		set.registrations++
-		r.id = set.registrations
-		sp.regs = append(sp.regs, r)
-		return nil
+		return set.ask(s, func(sp *spec) error {
+			set.registrations++
+			r.id = set.registrations
+			sp.regs = append(sp.regs, r)
+			return nil
+		})
 	})
 	if err != nil {
 		return Registration{}, err
@@ -257,20 +255,13 @@ var (
 // ErrClosed.
 func (s *Socket) Close() error {
 	return s.ctl.Change(func(set *Set) error {
-		if sp := set.specs[s.index]; sp == nil || sp.socket != s {
-			return ErrClosed
-		}
-		set.specs[s.index] = nil
-		return nil
+		return set.ask(s, func(*spec) error {
+			set.specs[s.index] = nil
+			return nil
+		})
 	})
 }
 
 func (s *Socket) change(f func(*spec) error) error {
-	return s.ctl.Change(func(set *Set) error {
-		sp := set.specs[s.index]
-		if sp == nil || sp.socket != s {
-			return ErrClosed
-		}
-		return f(sp)
-	})
+	return s.ctl.Change(func(set *Set) error { return set.ask(s, f) })
 }
