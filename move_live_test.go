@@ -130,10 +130,16 @@ func newStuck(t *testing.T, s *mbox.Stack) *stuck {
 	return k
 }
 
-// move starts to move everything, once the shard is stuck.
+// move starts to move everything, once the shard is stuck, and waits until the
+// receiver has left it: until then it would fill the mailbox of the shard.
 func (k *stuck) move() {
 	<-k.entered
+	waiting := func() int { return k.stack.Stats().Mailboxes[0].Traffic }
+	before := waiting()
 	go func() { k.moved <- k.stack.MoveSlots(1, allSlots()...) }()
+	for waiting() == before { // what comes is word of that
+		time.Sleep(100 * time.Microsecond)
+	}
 }
 
 // let has the shard go on, and waits for the move.
