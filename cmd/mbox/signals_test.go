@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
@@ -90,6 +91,9 @@ func TestSummary(t *testing.T) {
 // reads its output, the second one ends the program at once; also where a shell
 // that has begun it in the background had it ignore interrupts.
 func TestSecondSignal(t *testing.T) {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGINT) // or programs ignore it where these tests run in the background
+	defer signal.Stop(heard)
 	for _, test := range []struct {
 		sig        syscall.Signal
 		background bool

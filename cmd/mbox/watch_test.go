@@ -19,17 +19,16 @@ import (
 )
 
 // paced is a live source: frames come with the time of the clock, and time goes
-// on when there are none. It ends when the test says so.
+// on when there are none, for a while.
 type paced struct {
 	frames [][]byte
 	bare   []rx.Frame
-	end    chan struct{}
-	sent   chan struct{} // closed when all frames have been given
+	ticks  int // that are still to come behind the frames
 }
 
-func newPaced(t *testing.T, s traffic.Stream) *paced {
+func newPaced(t *testing.T, s traffic.Stream, ticks int) *paced {
 	t.Helper()
-	p := &paced{end: make(chan struct{}), sent: make(chan struct{})}
+	p := &paced{ticks: ticks}
 	for _, f := range traffic.All(s) {
 		p.frames = append(p.frames, bytes.Clone(f))
 	}
@@ -39,15 +38,15 @@ func newPaced(t *testing.T, s traffic.Stream) *paced {
 // Live implements rx.Live.
 func (p *paced) Live() bool { return true }
 
-// Next implements rx.Source: a few frames each millisecond.
+// Next implements rx.Source: a few frames each millisecond, or a tick.
 func (p *paced) Next(c *rx.Chunk) error {
 	*c = rx.Chunk{}
-	select {
-	case <-p.end:
-		return io.EOF
-	case <-time.After(time.Millisecond):
-	}
+	time.Sleep(time.Millisecond)
 	if len(p.frames) == 0 {
+		if p.ticks == 0 {
+			return io.EOF
+		}
+		p.ticks--
 		c.Clock = time.Now().UnixNano()
 		return nil
 	}
@@ -57,9 +56,6 @@ func (p *paced) Next(c *rx.Chunk) error {
 		p.bare = append(p.bare, rx.Frame{Data: f, Timestamp: time.Now().UnixNano(), WireLen: uint32(len(f)), Link: wire.LinkEthernet})
 	}
 	c.Frames, p.frames = p.bare, p.frames[n:]
-	if len(p.frames) == 0 {
-		close(p.sent)
-	}
 	return nil
 }
 
@@ -79,17 +75,12 @@ func TestWebOfALiveSource(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	p := &program{stdout: &stdout, stderr: &stderr}
 	o := newOptions()
-	src := newPaced(t, pages())
+	src := newPaced(t, pages(), 200) // ticks of a millisecond: a few seconds of 20 ms without a frame
 	s, err := p.sessionOver(src, o, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &webOptions{mode: choice{value: modeStream}, format: choice{value: "jsonl"}, sort: choice{value: "bytes"}, rows: 3, every: interval(20 * time.Millisecond)}
-	go func() {
-		<-src.sent
-		time.Sleep(200 * time.Millisecond) // a few seconds of 20 ms without a frame
-		close(src.end)
-	}()
 	if _, err := s.playWeb(context.Background(), w, nil, false); err != nil || stderr.Len() > 0 {
 		t.Fatalf("%v, %s", err, &stderr)
 	}

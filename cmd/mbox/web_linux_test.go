@@ -47,24 +47,25 @@ func TestWebLive(t *testing.T) {
 		c := startCapturing(t, client, "web", "-i", "c0", "--mode", mode, "--format", "jsonl")
 		const connections = 20
 		for i := range connections {
-			transport := &http.Transport{DialContext: client.DialContext, DisableKeepAlives: true}
-			req, err := http.NewRequest("GET", "http://10.0.0.2:8080/", nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.Host = fmt.Sprintf("host%d.example", i%2)
-			resp, err := (&http.Client{Transport: transport}).Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n, err := io.Copy(io.Discard, resp.Body); n != 3000 || err != nil {
-				t.Fatal(n, err)
-			}
-			resp.Body.Close()
-			transport.CloseIdleConnections()
+			askPage(t, client, fmt.Sprintf("host%d.example", i%2))
 		}
 		c.stop(t)
 		checkWeb(t, mode, c.stdout.String(), connections)
+	}
+}
+
+// askPage asks the server for its page under a name, and returns when both have closed
+// the connection.
+func askPage(t *testing.T, client *netns.Namespace, host string) {
+	t.Helper()
+	conn, err := client.DialContext(t.Context(), "tcp", "10.0.0.2:8080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", host)
+	n, rest := io.Copy(io.Discard, conn) // to the end: the server closes
+	if err := errors.Join(err, rest, conn.Close()); n < 3000 || err != nil {
+		t.Fatal(n, err)
 	}
 }
 

@@ -96,11 +96,12 @@ func (l *live) dropped() (n uint64) {
 	return n
 }
 
-// missed returns what was not followed: frames that the rings or the mailboxes
-// had no room for.
+// missed returns what was not followed, or not in its place: frames that the rings
+// or the mailboxes had no room for, or for which others had not waited, as nobody
+// had run their receiver for too long.
 func (l *live) missed() uint64 {
 	st := l.stack.Stats()
-	n := l.dropped()
+	n := l.dropped() + st.Total().Late
 	for i := range st.Sources {
 		n += st.Sources[i].Dropped().Frames
 	}

@@ -34,7 +34,7 @@ func TestExactAmidMoves(t *testing.T) {
 			}
 			stop()
 			st := l.stop()
-			o.missed = l.missed() + st.Total().Hurried + st.Total().Late
+			o.missed = l.missed() + st.Total().Hurried
 			o.compare(t, k, o.missed)
 			o.sane(t)
 			if st.Total().FlowsIn == 0 {

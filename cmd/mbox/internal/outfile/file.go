@@ -159,8 +159,10 @@ func (f *File) drain() {
 
 func (f *File) put(lines []byte) error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.sink.write(lines)
+	err := f.sink.write(lines)
+	f.mu.Unlock()
+	f.renew()
+	return err
 }
 
 // drop counts lines that nobody will read.
@@ -170,7 +172,13 @@ func (f *File) drop(lines []byte) { f.dropped.Add(uint64(bytes.Count(lines, []by
 // written: what rotated it away from outside has made room for a new one.
 func (f *File) Reopen() {
 	f.reopen.Store(true)
-	if f.mu.TryLock() { // else who has it will see to it
+	f.renew()
+}
+
+// renew opens the file anew if that was asked for. Whoever holds it now asks again
+// when he gives it back.
+func (f *File) renew() {
+	for f.reopen.Load() && f.mu.TryLock() {
 		f.sink.renew()
 		f.mu.Unlock()
 	}

@@ -331,3 +331,28 @@ func Example() {
 	// and go whole
 	// <nil> 2
 }
+
+// TestReopensAfterALine: who asks for the file anew while a line is written need not
+// wait for the next line, which may be long in coming.
+func TestReopensAfterALine(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	amid := func() {}
+	f := opened(t, Config{Path: name, RotateEvery: time.Hour, Now: func() time.Time { amid(); return time.Unix(1e9, 0) }})
+	write(t, f, "one\n")
+	amid = func() { // once the second line has a file
+		amid = func() {}
+		if err := os.Rename(name, name+".old"); err != nil {
+			t.Error(err)
+		}
+		f.Reopen()
+	}
+	write(t, f, "two\n")
+	holds(t, map[string]string{name + ".old": "one\ntwo\n", name: ""})
+	closed(t, f)
+	f.Reopen() // too late for anything
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	f.Reopen()
+	holds(t, map[string]string{name: "-"})
+}

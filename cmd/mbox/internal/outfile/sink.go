@@ -280,8 +280,9 @@ func noRoom(err error) bool {
 
 // close closes the file.
 func (s *sink) close() error {
-	if s.file == nil {
+	file := s.file
+	if s.file = nil; file == nil { // nobody opens it anew
 		return nil
 	}
-	return s.file.Close()
+	return file.Close()
 }
