@@ -74,7 +74,7 @@ func (v *View) drawTable(width int) {
 // shrink makes the columns of text fit what the numbers leave, down to a width
 // at which they still say something.
 func (v *View) shrink(widths []int, width int) {
-	const least = 12
+	const least = len("255.255.255.255:65535")
 	total := 2 * max(len(widths)-1, 0)
 	for _, w := range widths {
 		total += w
