@@ -356,6 +356,21 @@ func TestProfile(t *testing.T) {
 	}
 }
 
+// TestNoPlaceForAProfile: that is said as all else is.
+func TestNoPlaceForAProfile(t *testing.T) {
+	demo := writeCapture(t, traffic.NewDemo())
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("cpu.pprof", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"flows", "bench --turns 1"} {
+		r := runArgs(append(strings.Fields(args), "-r", demo, "--profile", "cpu")...)
+		if r.status != statusInput || r.stdout != "" || !strings.HasPrefix(r.stderr, "mbox: --profile: open cpu.pprof: ") || strings.Count(r.stderr, "\n") != 1 {
+			t.Errorf("mbox %s: %+v", args, r)
+		}
+	}
+}
+
 // TestKey: with --key vlan, the two networks of a tag are two flows.
 func TestKey(t *testing.T) {
 	path := craft.Path{Src: netip.MustParseAddrPort("10.0.0.1:1000"), Dst: netip.MustParseAddrPort("10.0.0.2:53"), PadTo: 60}
