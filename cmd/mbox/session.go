@@ -80,6 +80,9 @@ func (p *program) sessionOver(from rx.Source, o *options, args []string, adjust 
 	}
 	if o.write != "" {
 		s.tap = &capture{name: o.write, window: o.live.window()}
+		if len(o.live.interfaces) > 0 {
+			s.tap.early = func(err error) { fmt.Fprintf(s.stderr, "mbox: %v; no more frames are written\n", err) }
+		}
 		cfg.Tap = s.tap.frame
 	}
 	if adjust != nil {
