@@ -261,7 +261,7 @@ func TestProgress(t *testing.T) {
 		done, total int64
 		want        string
 	}{
-		{10 << 20, 40 << 20, " 25%  10MiB read, 5MiB/s of 40MiB, 6s left"},
+		{10 << 20, 40 << 20, " 25%  10MiB of 40MiB read, 5MiB/s, 6s left"},
 		{10 << 20, 0, "10MiB read, 5MiB/s"},
 		{10 << 20, 5 << 20, "10MiB read, 5MiB/s"}, // it has grown
 		{0, 40 << 20, "0B read, 0B/s"},
