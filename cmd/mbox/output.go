@@ -127,14 +127,25 @@ func (s *session) openOutput(ctx context.Context) (release func(), err error) {
 }
 
 // untilHangUp returns a context that SIGHUP ends as well, as SIGTERM does, unless
-// a file is opened anew on it or it was ignored from the start, as by nohup.
+// a file is opened anew on it or it was ignored from the start, as by nohup. A
+// second one does not end the program at once: where a terminal goes, the system
+// sends one and the shell another.
 func (s *session) untilHangUp(ctx context.Context) (context.Context, context.CancelFunc) {
 	if path := s.opt.to.path; path != "" && path != "-" || signal.Ignored(syscall.SIGHUP) {
 		return ctx, func() {}
 	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
-	context.AfterFunc(ctx, stop) // a second one ends the program at once
-	return ctx, stop
+	ctx, cancel := context.WithCancel(ctx)
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	go func() {
+		select {
+		case <-hup:
+			signal.Ignore(syscall.SIGHUP)
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(); signal.Stop(hup) }
 }
 
 // closeOutput ends the file, and says what was dropped. A file that is empty
