@@ -198,6 +198,7 @@ var (
 	ErrConfig    = shard.ErrConfig
 	ErrHook      = uevents.ErrHook
 	ErrEvent     = uevents.ErrEvent
+	ErrHandler   = uevents.ErrHandler
 	ErrClosed    = uevents.ErrClosed
 	ErrSockets   = uevents.ErrSockets
 	ErrKind      = uevents.ErrSocketKind

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -68,7 +69,9 @@ func (s *Stack) Run(ctx context.Context, sources ...rx.Source) error {
 	run, err := s.start(ctx, sources)
 	if err != nil {
 		for _, src := range sources {
-			err = errors.Join(err, src.Close())
+			if src != nil {
+				err = errors.Join(err, src.Close())
+			}
 		}
 		return err
 	}
@@ -87,6 +90,9 @@ func (s *Stack) start(ctx context.Context, sources []rx.Source) (_ *running, err
 	defer s.mu.Unlock()
 	if s.started {
 		return nil, ErrRunning
+	}
+	if i := slices.Index(sources, nil); i >= 0 {
+		return nil, fmt.Errorf("%w: source %d is nil", ErrConfig, i)
 	}
 	live := false
 	for _, src := range sources {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -202,6 +203,27 @@ func TestDoReachesAFlowWhileItLives(t *testing.T) {
 		t.Errorf("Do after the run = %v", err)
 	}
 }
+
+// TestNoSource: a source that is none is told before anything runs, and the
+// others are closed.
+func TestNoSource(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	there := &closing{}
+	if err := s.Run(context.Background(), there, nil); !errors.Is(err, mbox.ErrConfig) || !strings.Contains(err.Error(), "source 1") || !there.closed {
+		t.Errorf("Run of nothing: %v, closed %v", err, there.closed)
+	}
+	if st := s.Stats(); !st.Balanced() {
+		t.Errorf("%+v", st)
+	}
+}
+
+// closing is a source that knows whether it was closed.
+type closing struct {
+	rx.Source
+	closed bool
+}
+
+func (c *closing) Close() error { c.closed = true; return nil }
 
 func TestAStackRunsOnce(t *testing.T) {
 	s := stack(t, mbox.Config{})

@@ -37,7 +37,7 @@ type Capture struct {
 
 // File returns a source that reads the captures at paths one after another as
 // if they were one. "-" is standard input. Nothing is opened before the first
-// call of Next, which begins with looking whether all files are there.
+// call of Next, which begins with a Check.
 //
 // A capture that is damaged or cut short is read up to that place, and the next
 // one follows; the errors come at the end, each a CaptureError.
@@ -107,7 +107,7 @@ func (c *Capture) Next(out *Chunk) error {
 	if c.frames == nil {
 		// No block holds more records than it has room for their headers.
 		c.frames = make([]Frame, 0, min(chunkFrames, 1+c.win.supply.octets/pcapRecordOctets))
-		c.end = c.survey()
+		c.end = c.Check()
 	}
 	for c.end == nil {
 		if c.in == nil {
@@ -147,9 +147,10 @@ func (c *Capture) stopped() bool {
 	}
 }
 
-// survey looks for all files, so that a mistyped name is told before hours of
-// work and not after.
-func (c *Capture) survey() error {
+// Check looks whether all files are there and may be read, so that a mistyped
+// name is told before hours of work and not after. Whoever writes to files asks
+// it ahead of making them. Its errors are CaptureErrors, joined.
+func (c *Capture) Check() error {
 	var sum int64
 	var bad []error
 	known := true

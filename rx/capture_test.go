@@ -308,11 +308,34 @@ func TestOneClearError(t *testing.T) {
 	}
 }
 
-// TestMissingFileIsToldFirst: nothing is read if one of the files is not there.
+// TestMissingFileIsToldFirst: nothing is read if one of the files is not there, and
+// Check knows.
 func TestMissingFileIsToldFirst(t *testing.T) {
 	a := save(t, "a.pcap", writePcap(t, sampleFrames(6, 3, 50), false))
-	got, err := drain(t, File(a, a+".none", t.TempDir()))
-	if len(got) > 0 || !errors.Is(err, fs.ErrNotExist) || !errors.Is(err, ErrDirectory) {
+	src := File(a, a+".none", t.TempDir())
+	first := src.Check()
+	got, err := drain(t, src)
+	if len(got) > 0 || !errors.Is(err, fs.ErrNotExist) || !errors.Is(err, ErrDirectory) || first == nil || first.Error() != err.Error() {
+		t.Fatalf("%d frames, error %v, and first %v", len(got), err, first)
+	}
+	if err := File(a).Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestForbiddenFileIsToldFirst is TestMissingFileIsToldFirst for a file of
+// somebody else.
+func TestForbiddenFileIsToldFirst(t *testing.T) {
+	a := save(t, "a.pcap", writePcap(t, sampleFrames(6, 3, 50), false))
+	b := save(t, "b.pcap", writePcap(t, sampleFrames(6, 3, 50), false))
+	if err := os.Chmod(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := os.Open(b); err == nil {
+		f.Close()
+		t.Skip("everything may be read here")
+	}
+	if got, err := drain(t, File(a, b)); len(got) > 0 || !errors.Is(err, fs.ErrPermission) {
 		t.Fatalf("%d frames, error %v", len(got), err)
 	}
 }

@@ -57,7 +57,11 @@ func fileSize(path string) (int64, error) {
 	case !info.Mode().IsRegular():
 		return 0, nil
 	}
-	return info.Size(), nil
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), f.Close()
 }
 
 // input is an opened file: its octets, or the text that they are the compressed

@@ -87,8 +87,8 @@ type RingConfig struct {
 	NoPromisc bool
 	// CPUs are those that receive goroutines are pinned to, in turn: that of ring k to
 	// CPUs[(Ahead+k)%len(CPUs)]. A single -1 pins none. Empty stands for the CPU that
-	// handles queue k with FanoutQueue, else for the k-th CPU that the program
-	// may use.
+	// handles queue k with FanoutQueue, the k-th one with FanoutCPU, else for the
+	// k-th last that the program may use: the first ones mostly serve interrupts.
 	CPUs []int
 	// Ahead is how many rings of other interfaces the program has: CPUs are dealt
 	// out to all of them in turn.

@@ -158,7 +158,7 @@ func (c *Context) Offload(work func() any, then func(c *Context, result any)) er
 		return ErrNoFlow
 	}
 	if work == nil || then == nil {
-		return fmt.Errorf("%w: Offload needs work and what is done then", ErrEvent)
+		return fmt.Errorf("%w: Offload needs work and what is done then", ErrHandler)
 	}
 	return c.engine.Offload(Registration{c.reg()}, work, then)
 }

@@ -293,6 +293,9 @@ func TestHooksAreChecked(t *testing.T) {
 			t.Errorf("%s %s %s: %v, want %v naming %q", c.s.Kind(), c.ev, c.hook, err, c.want, c.says)
 		}
 	}
+	if _, err := stream.Register(OnPacket, PreTCP, nil); !errors.Is(err, ErrHandler) || errors.Is(err, ErrEvent) {
+		t.Errorf("no handler: %v", err)
+	}
 }
 
 func TestDispatchDoesNotAllocate(t *testing.T) {

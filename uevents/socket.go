@@ -13,6 +13,7 @@ import (
 var (
 	ErrHook       = errors.New("mbox: not on this hook")
 	ErrEvent      = errors.New("mbox: not an event")
+	ErrHandler    = errors.New("mbox: no handler")
 	ErrClosed     = errors.New("mbox: socket is closed")
 	ErrSockets    = errors.New("mbox: too many sockets")
 	ErrSocketKind = errors.New("mbox: not on a socket of this kind")
@@ -165,8 +166,10 @@ func (s *Socket) register(ev Event, hook Hook, h Handler, prepared bool) (Regist
 // check reports why a handler cannot be registered.
 func (s *Socket) check(ev Event, hook Hook, h Handler) error {
 	switch {
-	case ev.def == nil || h == nil:
+	case ev.def == nil:
 		return ErrEvent
+	case h == nil:
+		return fmt.Errorf("%w: nobody is called on %s", ErrHandler, ev)
 	case !ev.def.hooks.has(hook):
 		return fmt.Errorf("%w: %s is raised %s, not %s", ErrHook, ev, ev.def.hooks, hook)
 	case s.kind == Raw && (ev.def.kind != KindPacket && ev.def.kind != KindTimer && ev.def.kind != KindCustom):

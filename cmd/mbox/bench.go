@@ -120,7 +120,10 @@ func (b *benchmark) run(cmd *cobra.Command, args []string) error {
 	if err := b.handle(stack); err != nil {
 		return err
 	}
-	stop := b.opt.startProfile(b.stderr)
+	stop, err := b.opt.startProfile(b.stderr)
+	if err != nil {
+		return failure{err}
+	}
 	deaf := onAsked(func() { printStats(b.stderr, stack.Stats()) })
 	err = stack.Run(cmd.Context(), l)
 	deaf()

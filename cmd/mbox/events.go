@@ -99,9 +99,13 @@ happens: time, flow, event, the side that it is about, details.`,
 
 // tell has the events named on printed.
 func (s *session) tell(on []string, json bool) error {
+	there := "there are all, " + strings.Join(eventNames(), ", ")
+	if len(on) == 0 || slices.Contains(on, "") {
+		return fmt.Errorf("--on: names no event; %s", there)
+	}
 	for _, name := range on {
 		if name != "all" && !slices.Contains(eventNames(), name) {
-			return fmt.Errorf("--on %s: no such event; there are all, %s", name, strings.Join(eventNames(), ", "))
+			return fmt.Errorf("--on %s: no such event; %s", name, there)
 		}
 	}
 	sock := s.stack.Monitor(mbox.Stream)

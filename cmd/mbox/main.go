@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
@@ -62,6 +63,7 @@ func (p *program) run(args []string) int {
 	root.SetArgs(args)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
+	strict(root)
 	return p.status(root.ExecuteContext(ctx))
 }
 
@@ -106,7 +108,8 @@ func (p *program) status(err error) int {
 		return statusOK
 	}
 	fmt.Fprintf(p.stderr, "mbox: %s\n", oneLine(err))
-	if errors.As(err, new(failure)) {
+	var on *fs.PathError // of help, which commands of cobra's own print
+	if errors.As(err, new(failure)) || errors.As(err, &on) && on.Op == "write" {
 		return statusInput
 	}
 	return statusUsage

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"flag"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -106,6 +107,15 @@ func TestUsage(t *testing.T) {
 		{"flows -r DEMO --fanout-group 7", "mbox: --fanout-group: is for -i"},
 		{"bench -i eth0", "mbox: unknown flag -i: " + notLive},
 		{"-i eth0", "mbox: unknown flag -i: " + notLive},
+		{"-r DEMO", "mbox: unknown flag -r: " + notRead},
+		{"demo --read DEMO", "mbox: unknown flag --read: " + notRead},
+		{"DEMO", "DEMO is a file: mbox flows -r DEMO reads it\n"},
+		{"flows DEMO", "DEMO: is a file and no filter: -r stands before each capture that is to be read\n"},
+		{"flows -r DEMO DEMO", "DEMO: is a file and no filter: -r stands before each"},
+		{"web -r DEMO DEMO", "DEMO: is a file and no filter: -r stands before each"},
+		{"version", `mbox: unknown command "version" (mbox --version says it; mbox --help lists the commands)`},
+		{"help flwos", `mbox: unknown command "flwos"; did you mean flows?`},
+		{"completion tcsh", `mbox: completion: no such shell "tcsh"; there are bash, fish, powershell, zsh`},
 		{"flows -r DEMO --metrics everywhere", "must be a port, or an address and a port"},
 		{"flows -r DEMO --metrics 127.0.0.1:99999", "must be a port, or an address and a port"},
 		{"interfaces eth0", `mbox: interfaces: takes no arguments, and got "eth0"`},
@@ -131,6 +141,8 @@ func TestUsage(t *testing.T) {
 		{"flows -r DEMO tcp prt 80", `mbox: bad filter: column 5: "prt"`},
 		{"flows -r DEMO --filter (tcp", "mbox: bad filter: column"},
 		{"events -r DEMO --on birth", "mbox: --on birth: no such event; there are all, packet,"},
+		{"events -r DEMO --on=", "mbox: --on: names no event; there are all, packet,"},
+		{"events -r DEMO --on gap,", "mbox: --on: names no event; there are all, packet,"},
 		{"dump -r DEMO --flow tcp[13]=2", "mbox: bind: a stream socket's scope"},
 		{"streams -r DEMO", "mbox: streams: nowhere to write to: -d DIR"},
 		{"bench -r DEMO --idle-timeout 0", "mbox: bench: --idle-timeout 0"},
@@ -151,7 +163,9 @@ func TestUsageOfRecords(t *testing.T) {
 		{"top -r DEMO --rows 0", "mbox: top: --rows must be between 1 and 10000"},
 		{"top -r DEMO --sort name", "must be one of proto, client, server, states"},
 		{"top -r DEMO tcp[13]=2", "mbox: bind: a stream socket's scope"},
-		{"flows -r DEMO -o DEMO", "is what -r reads"},
+		{"flows -r DEMO -o DEMO", "mbox: -o DEMO: is what -r reads"},
+		{"flows -r DEMO -w DEMO", "mbox: -w DEMO: is what -r reads"},
+		{"flows -r DEMO -w ./x -o x", "mbox: -w ./x: is where -o writes"},
 		{"flows -r DEMO --rotate-size 1M", "mbox: --rotate-size, --rotate-every: standard output cannot be rotated; -o FILE names a file"},
 		{"events -r DEMO -o - --rotate-every 1h", "standard output cannot be rotated"},
 		{"events -r DEMO -o x --rotate-keep 3", "mbox: --rotate-keep: nothing rotates"},
@@ -169,7 +183,7 @@ func usage(t *testing.T, wrong []struct{ args, want string }) {
 	for _, c := range wrong {
 		r := runArgs(strings.Fields(strings.ReplaceAll(c.args, "DEMO", demo))...)
 		if r.status != statusUsage || r.stdout != "" || !strings.HasPrefix(r.stderr, "mbox: ") ||
-			!strings.Contains(r.stderr, c.want) || strings.Count(r.stderr, "\n") != 1 {
+			!strings.Contains(r.stderr, strings.ReplaceAll(c.want, "DEMO", demo)) || strings.Count(r.stderr, "\n") != 1 {
 			t.Errorf("mbox %s: status %d, %q on standard output, and\n%swant status 2 and one line with\n%s", c.args, r.status, r.stdout, r.stderr, c.want)
 		}
 	}
@@ -217,6 +231,46 @@ func TestBadInput(t *testing.T) {
 		if r.status != statusInput || (r.stdout != "") != c.records || !strings.HasPrefix(r.stderr, "mbox: ") ||
 			!strings.Contains(r.stderr, c.want) || strings.Count(r.stderr, "\n") != 1 {
 			t.Errorf("mbox %s: status %d, %d octets on standard output, and\n%swant status 1 and one line with\n%s", c.args, r.status, len(r.stdout), r.stderr, c.want)
+		}
+	}
+}
+
+// TestOutputAfterInput: what cannot be read leaves nothing behind, and nothing is
+// overwritten for the sake of a name that is mistyped.
+func TestOutputAfterInput(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	if err := os.WriteFile(path("there"), []byte("dear"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	text := writeFile(t, "text", "dear diary\n")
+	for _, args := range []string{
+		"flows -r /no/such/file -o " + path("there"), "flows -r /no/such/file -o " + path("new"),
+		"flows -r " + text + " -o " + path("new"), "events -r " + text + " --when-full drop -o " + path("new"),
+		"streams -r /no/such/file -d " + path("dir"), "streams -r " + text + " -d " + path("dir"), "streams -i no-such -d " + path("dir"),
+	} {
+		if r := runArgs(strings.Fields(args)...); r.status != statusInput || strings.Count(r.stderr, "\n") != 1 {
+			t.Errorf("mbox %s: %+v", args, r)
+		}
+	}
+	left, err := os.ReadDir(dir)
+	if b, _ := os.ReadFile(path("there")); err != nil || len(left) != 1 || string(b) != "dear" {
+		t.Errorf("%v (%v) are left, and %q in what was there", left, err, b)
+	}
+}
+
+// full is an output that has no room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}
+}
+
+// TestNoRoomForHelp: that is nobody's wrong usage.
+func TestNoRoomForHelp(t *testing.T) {
+	for _, args := range []string{"--version", "completion bash", "interfaces"} {
+		if status := run(strings.Fields(args), full{}, io.Discard); status != statusInput {
+			t.Errorf("mbox %s: status %d", args, status)
 		}
 	}
 }

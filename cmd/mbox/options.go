@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -133,6 +134,26 @@ func (o *options) config(args []string) (mbox.Config, error) {
 	}
 	c.Filter, err = expression(o.filter, strings.Join(args, " "))
 	return c, err
+}
+
+// noFiles says what is wrong where a filter should be and files are: -r trace*.pcap
+// names all but the first of them so.
+func noFiles(args []string) error {
+	if _, err := filter.Compile(strings.Join(args, " ")); err == nil {
+		return nil
+	}
+	for _, name := range args {
+		if isFile(name) {
+			return fmt.Errorf("%s: is a file and no filter: -r stands before each capture that is to be read", name)
+		}
+	}
+	return nil
+}
+
+// isFile reports whether there is a regular file of that name.
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // memoryMin is the least that a stack needs.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -37,7 +39,7 @@ func (o *options) output(fs *pflag.FlagSet) {
 }
 
 // check says what is wrong about the flags.
-func (d *destination) check(read []string) error {
+func (d *destination) check() error {
 	switch {
 	case d.keep < 0:
 		return errors.New("--rotate-keep: must not be negative")
@@ -46,22 +48,37 @@ func (d *destination) check(read []string) error {
 	case d.keep > 0 && d.size == 0 && d.every == 0:
 		return errors.New("--rotate-keep: nothing rotates; --rotate-size SIZE or --rotate-every DUR does")
 	}
-	to, err := os.Stat(d.path)
-	if err != nil {
-		return nil // it is new
-	}
-	for _, name := range read {
-		if from, err := os.Stat(name); err == nil && os.SameFile(from, to) && to.Mode().IsRegular() {
-			return fmt.Errorf("-o %s: is what -r reads", d.path)
+	return nil
+}
+
+// overwrites says whether what is written would overwrite what is read, or each
+// other.
+func (o *options) overwrites() error {
+	for _, name := range o.read {
+		if same(o.to.path, name) {
+			return fmt.Errorf("-o %s: is what -r reads", o.to.path)
+		}
+		if same(o.write, name) {
+			return fmt.Errorf("-w %s: is what -r reads", o.write)
 		}
 	}
+	if o.write != "" && o.to.path != "" && (filepath.Clean(o.write) == filepath.Clean(o.to.path) || same(o.write, o.to.path)) {
+		return fmt.Errorf("-w %s: is where -o writes", o.write)
+	}
 	return nil
+}
+
+// same reports whether two names are those of one regular file.
+func same(a, b string) bool {
+	fileA, errA := os.Stat(a)
+	fileB, errB := os.Stat(b)
+	return errA == nil && errB == nil && fileA.Mode().IsRegular() && os.SameFile(fileA, fileB)
 }
 
 // outputTo has records go where the flags say; stdout is standard output.
 func (s *session) outputTo(stdout io.Writer) (io.Writer, error) {
 	d := &s.opt.to
-	if err := d.check(s.opt.read); err != nil {
+	if err := errors.Join(d.check(), s.opt.overwrites()); err != nil {
 		return nil, err
 	}
 	path := d.path
@@ -85,9 +102,11 @@ func (s *session) openOutput(ctx context.Context) (release func(), err error) {
 	if s.file == nil {
 		return func() {}, nil
 	}
+	_, missing := os.Stat(s.opt.to.path)
 	if err := s.file.Open(); err != nil {
 		return nil, err
 	}
+	s.fresh = errors.Is(missing, fs.ErrNotExist)
 	stop := context.AfterFunc(ctx, s.file.Stop)
 	if s.opt.to.path == "" || s.opt.to.path == "-" {
 		return func() { stop() }, nil
@@ -107,9 +126,35 @@ func (s *session) openOutput(ctx context.Context) (release func(), err error) {
 	return func() { stop(); signal.Stop(hup); close(over) }, nil
 }
 
-// closeOutput ends the file, and says what was dropped.
-func (s *session) closeOutput(error) error {
+// untilHangUp returns a context that SIGHUP ends as well, as SIGTERM does, unless
+// a file is opened anew on it or it was ignored from the start, as by nohup. A
+// second one does not end the program at once: where a terminal goes, the system
+// sends one and the shell another.
+func (s *session) untilHangUp(ctx context.Context) (context.Context, context.CancelFunc) {
+	if path := s.opt.to.path; path != "" && path != "-" || signal.Ignored(syscall.SIGHUP) {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	go func() {
+		select {
+		case <-hup:
+			signal.Ignore(syscall.SIGHUP)
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(); signal.Stop(hup) }
+}
+
+// closeOutput ends the file, and says what was dropped. A file that is empty
+// because nothing could be read is taken away, unless it was there before.
+func (s *session) closeOutput(failed error) error {
 	err := s.file.Close()
+	if failed != nil && s.fresh && s.file.Counters().Octets == 0 {
+		os.Remove(s.opt.to.path)
+	}
 	if n := s.file.Counters().Dropped; n > 0 && err == nil {
 		fmt.Fprintf(s.stderr, "mbox: %s had no room for %d lines, which were dropped\n", s.file.Name(), n)
 	}

@@ -261,7 +261,7 @@ func TestProgress(t *testing.T) {
 		done, total int64
 		want        string
 	}{
-		{10 << 20, 40 << 20, " 25%  10MiB read, 5MiB/s of 40MiB, 6s left"},
+		{10 << 20, 40 << 20, " 25%  10MiB of 40MiB read, 5MiB/s, 6s left"},
 		{10 << 20, 0, "10MiB read, 5MiB/s"},
 		{10 << 20, 5 << 20, "10MiB read, 5MiB/s"}, // it has grown
 		{0, 40 << 20, "0B read, 0B/s"},
@@ -352,6 +352,21 @@ func TestProfile(t *testing.T) {
 		if info, err := os.Stat(w.file); err != nil || w.name != "mutex" && w.name != "block" && info.Size() == 0 || r.status != statusOK ||
 			!strings.HasSuffix(r.stderr, " "+w.file+"\n") {
 			t.Errorf("%s: %v, %+v", w.name, err, r)
+		}
+	}
+}
+
+// TestNoPlaceForAProfile: that is said as all else is.
+func TestNoPlaceForAProfile(t *testing.T) {
+	demo := writeCapture(t, traffic.NewDemo())
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("cpu.pprof", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"flows", "bench --turns 1"} {
+		r := runArgs(append(strings.Fields(args), "-r", demo, "--profile", "cpu")...)
+		if r.status != statusInput || r.stdout != "" || !strings.HasPrefix(r.stderr, "mbox: --profile: open cpu.pprof: ") || strings.Count(r.stderr, "\n") != 1 {
+			t.Errorf("mbox %s: %+v", args, r)
 		}
 	}
 }

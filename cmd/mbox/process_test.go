@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mbox-stack/mbox/internal/traffic"
+	"github.com/mbox-stack/mbox/rx"
 )
 
 // program returns the program as a process of its own.
@@ -230,6 +231,47 @@ func TestHangUp(t *testing.T) {
 	capturePath := writeCapture(t, traffic.NewDemo())
 	if want := must(t, "events", "--format", "jsonl", "-r", capturePath); string(old)+string(late) != want || len(old) == 0 || len(late) == 0 {
 		t.Errorf("%d and %d octets are not the %d of one file", len(old), len(late), len(want))
+	}
+}
+
+// TestHangUpEnds: without a file to open anew SIGHUP ends the run as SIGTERM does:
+// what has come by then is reported, and what is written is whole.
+func TestHangUpEnds(t *testing.T) {
+	dir := t.TempDir()
+	cmd := asProcess("flows", "--format", "jsonl", "-r", "-", "-w", filepath.Join(dir, "w.pcapng"))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var capture bytes.Buffer
+	if _, err := traffic.WriteCapture(&capture, traffic.NewDemo(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.Write(capture.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	for { // until the program has begun; the test's own time limit ends it
+		if _, err := os.Stat(filepath.Join(dir, "w.pcapng.part")); err == nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	go func() { // the system sends one, and the shell another
+		for cmd.Process.Signal(syscall.SIGHUP) == nil {
+			time.Sleep(100 * time.Microsecond)
+		}
+	}()
+	if err := cmd.Wait(); err != nil || stderr.Len() > 0 {
+		t.Errorf("%v, %s", err, &stderr)
+	}
+	if _, err := rx.Load(rx.File(filepath.Join(dir, "w.pcapng"))); err != nil {
+		t.Error(err)
 	}
 }
 

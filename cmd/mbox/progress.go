@@ -90,12 +90,12 @@ func (s *screen) Write(b []byte) (int, error) {
 
 // progressText says how far reading has come, and when it will have ended.
 func progressText(done, total int64, took time.Duration) string {
-	text := fmt.Sprintf("%s read, %s/s", octetsText(uint64(done)), octetsText(uint64(float64(done)/took.Seconds())))
+	read, rate := octetsText(uint64(done)), octetsText(uint64(float64(done)/took.Seconds()))
 	if total > 0 && done > 0 && done <= total {
 		left := time.Duration(float64(took) * float64(total-done) / float64(done))
-		text = fmt.Sprintf("%3d%%  %s of %s, %s left", done*100/total, text, octetsText(uint64(total)), durationText(left))
+		return fmt.Sprintf("%3d%%  %s of %s read, %s/s, %s left", done*100/total, read, octetsText(uint64(total)), rate, durationText(left))
 	}
-	return text
+	return fmt.Sprintf("%s read, %s/s", read, rate)
 }
 
 // isTerminal reports whether w is a terminal.

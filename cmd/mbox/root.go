@@ -59,11 +59,47 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
 	}
-	text := fmt.Sprintf("unknown command %q", args[0])
+	if isFile(args[0]) {
+		return fmt.Errorf("%s is a file: mbox flows -r %s reads it", args[0], args[0])
+	}
+	text, hint := fmt.Sprintf("unknown command %q", args[0]), ""
 	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
 		text += "; did you mean " + strings.Join(s, " or ") + "?"
 	}
-	return fmt.Errorf("%s (mbox --help lists the commands)", text)
+	if args[0] == "version" {
+		hint = "mbox --version says it; "
+	}
+	return fmt.Errorf("%s (%smbox --help lists the commands)", text, hint)
+}
+
+// strict has the commands that come with cobra refuse what they do not know. They
+// write to what root writes to by then.
+func strict(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				if about, _, err := root.Find(args); err == nil && about == root && len(args) > 0 {
+					return noCommand(root, args)
+				}
+				return nil
+			}
+		case "completion":
+			var shells []string
+			for _, shell := range cmd.Commands() {
+				shells = append(shells, shell.Name())
+			}
+			cmd.Args = cobra.ArbitraryArgs
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				if len(args) == 0 {
+					return cmd.Help()
+				}
+				return fmt.Errorf("completion: no such shell %q; there are %s", args[0], strings.Join(shells, ", "))
+			}
+		}
+	}
 }
 
 // buildVersion says which mbox this is, and what it was built from and with.
@@ -82,10 +118,15 @@ func buildVersion() string {
 // notLive answers -i where nothing captures.
 const notLive = "mbox flows, events, streams, dump, web and top capture on an interface by -i IFACE"
 
+// notRead answers -r where nothing is read.
+const notRead = "mbox flows, events, streams, dump, web, top and bench read a capture by -r FILE"
+
 // foreign is what users of other tools type, and what is meant here.
 var foreign = map[string]string{
 	"-i":          notLive,
 	"--interface": notLive,
+	"-r":          notRead,
+	"--read":      notRead,
 	"-D":          "mbox interfaces lists them",
 	"-p":          "--no-promisc leaves out frames that are for other stations",
 	"-B":          "--ring-size SIZE is the memory of each ring",
@@ -169,8 +210,11 @@ func (o *options) commonOver(cmd *cobra.Command, onWire *pflag.FlagSet) {
 	cmd.Flags().AddFlagSet(onWire)
 	cmd.Flags().SortFlags = false
 	complete(cmd)
-	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
 		if err := o.onlyLive(onWire); err != nil { // ahead of a file that all runs may share
+			return err
+		}
+		if err := noFiles(args); err != nil {
 			return err
 		}
 		if o.file == "" {

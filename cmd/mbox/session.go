@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -32,6 +33,7 @@ type session struct {
 	tap      *capture      // nil unless frames are written
 	out      io.Writer     // where records go
 	file     *outfile.File // that is in out; nil: it is standard output
+	fresh    bool          // file was opened, and was not there before
 	starts   []func()
 	ends     []func(error) error
 	terminal string    // that a view is shown on; "": none
@@ -78,6 +80,9 @@ func (p *program) sessionOver(from rx.Source, o *options, args []string, adjust 
 	}
 	if o.write != "" {
 		s.tap = &capture{name: o.write, window: o.live.window()}
+		if len(o.live.interfaces) > 0 {
+			s.tap.early = func(err error) { fmt.Fprintf(s.stderr, "mbox: %v; no more frames are written\n", err) }
+		}
 		cfg.Tap = s.tap.frame
 	}
 	if adjust != nil {
@@ -105,6 +110,8 @@ func (s *session) play(ctx context.Context) error {
 	if err := s.openLive(); err != nil {
 		return failure{err}
 	}
+	ctx, forget := s.untilHangUp(ctx)
+	defer forget()
 	s.progress = s.watch() // ahead of everybody who asks for it
 	if d := time.Duration(s.opt.duration); d > 0 {
 		var stop context.CancelFunc
@@ -149,13 +156,24 @@ func (s *session) open(ctx context.Context) (release func(), err error) {
 			close.all()
 		}
 	}()
+	for _, from := range s.from {
+		if c, ok := from.(*rx.Capture); ok {
+			if err := c.Check(); err != nil {
+				return nil, err
+			}
+		}
+	}
 	close.add(onAsked(s.summary))
 	stopServer, err := s.monitor()
 	if err != nil {
 		return nil, err
 	}
 	close.add(stopServer)
-	close.add(s.opt.startProfile(s.stderr))
+	stopProfile, err := s.opt.startProfile(s.stderr)
+	if err != nil {
+		return nil, err
+	}
+	close.add(stopProfile)
 	if err := s.confine(); err != nil {
 		return nil, err
 	}
@@ -248,9 +266,14 @@ func profileNames() (names []string) {
 
 // startProfile starts the profile that was asked for and returns what stops it
 // and says where it is.
-func (o *options) startProfile(stderr io.Writer) (stop func()) {
+func (o *options) startProfile(stderr io.Writer) (stop func(), err error) {
 	for _, w := range watched {
 		if w.name == o.profile.value {
+			f, err := os.Create(w.file) // the package would end the program
+			if err != nil {
+				return nil, fmt.Errorf("--profile: %w", err)
+			}
+			f.Close()
 			p := profile.Start(w.mode, profile.ProfilePath("."), profile.Quiet, profile.NoShutdownHook)
 			return func() {
 				p.Stop()
@@ -259,10 +282,10 @@ func (o *options) startProfile(stderr io.Writer) (stop func()) {
 					tool = "go tool trace "
 				}
 				fmt.Fprintf(stderr, "mbox: profile written; read it with: %s%s\n", tool, w.file)
-			}
+			}, nil
 		}
 	}
-	return func() {}
+	return func() {}, nil
 }
 
 // printStats prints both ledgers, what is not zero of them, and what else there

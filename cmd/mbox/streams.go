@@ -104,7 +104,11 @@ func (s *session) writeStreams(ctx context.Context, dir string) error {
 		}
 		return nil
 	})
-	return s.play(ctx)
+	err = s.play(ctx)
+	if err != nil && made {
+		os.Remove(dir) // which it refuses unless the folder is empty
+	}
+	return err
 }
 
 // emptyDir makes a folder, or sees that it is empty: files of two runs in one

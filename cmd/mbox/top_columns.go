@@ -19,6 +19,7 @@ type flowColumn struct {
 	name  string
 	help  string
 	left  bool
+	least int // see view.Column
 	text  func(s *sight, every time.Duration) string
 	value func(s *sight) float64 // the largest first; nil: by the text
 }
@@ -26,8 +27,8 @@ type flowColumn struct {
 // flowColumns are the columns, in their order.
 var flowColumns = []flowColumn{
 	{name: "PROTO", left: true, text: func(s *sight, _ time.Duration) string { return s.flow.Proto().String() }},
-	{name: "CLIENT", left: true, text: func(s *sight, _ time.Duration) string { return s.flow.Client().String() }},
-	{name: "SERVER", left: true, text: func(s *sight, _ time.Duration) string { return s.flow.Server().String() }},
+	{name: "CLIENT", left: true, least: view.LeastAddress, text: func(s *sight, _ time.Duration) string { return s.flow.Client().String() }},
+	{name: "SERVER", left: true, least: view.LeastAddress, text: func(s *sight, _ time.Duration) string { return s.flow.Server().String() }},
 	{name: "STATES", left: true, help: "TCP's, of client and server", text: func(s *sight, _ time.Duration) string {
 		if s.flow.Proto() != wire.ProtoTCP {
 			return "-"
@@ -103,7 +104,7 @@ func (v *topView) Page(q view.Query) view.Page {
 	p := view.Page{Title: "mbox top", Status: v.over.status(v.last.at)}
 	for i := range flowColumns {
 		c := &flowColumns[i]
-		p.Columns = append(p.Columns, view.Column{Title: c.name, Help: c.help, Left: c.left})
+		p.Columns = append(p.Columns, view.Column{Title: c.name, Help: c.help, Left: c.left, Least: c.least})
 	}
 	p.Head = []string{v.last.summary(v.every), ""}
 	for i := range v.last.first {

@@ -34,7 +34,7 @@ func (v *webView) Tables() []string { return v.tables }
 func (v *webView) Page(q view.Query) view.Page {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	p := view.Page{Title: v.title, Status: v.over.status(v.at), Columns: []view.Column{{Title: "SERVER", Left: true, Help: "whom connections go to"}}}
+	p := view.Page{Title: v.title, Status: v.over.status(v.at), Columns: []view.Column{{Title: "SERVER", Left: true, Least: view.LeastAddress, Help: "whom connections go to"}}}
 	if q.Table == 1 {
 		p.Columns[0] = view.Column{Title: "HOST", Left: true, Help: "whom clients ask for; " + noName + " stands for no name"}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,8 +33,16 @@ type capture struct {
 	to     *bufio.Writer
 	links  map[wire.LinkType]uint32 // interface of each link type
 	block  []byte
-	err    error // the first one
+	err    error // the first one; nothing is written from then on
+	// early is told of it at once. Then what was written before is kept: frames of
+	// an interface do not come again. nil: that of a capture, which can be read again.
+	early   func(error)
+	whole   int64 // octets of blocks that are in the file
+	waiting int64 // octets of blocks that are in to
 }
+
+// writeBuffer is how many octets wait to be written at most.
+const writeBuffer = 1 << 18
 
 // partSuffix marks files that are not whole yet.
 const partSuffix = ".part"
@@ -67,7 +76,7 @@ func (c *capture) create() (err error) {
 	if c.file, err = os.OpenFile(c.part, flags, 0o666); err != nil {
 		return err
 	}
-	c.to, c.links = bufio.NewWriterSize(c.file, 1<<18), map[wire.LinkType]uint32{}
+	c.to, c.links = bufio.NewWriterSize(c.file, writeBuffer), map[wire.LinkType]uint32{}
 	body := binary.LittleEndian.AppendUint32(nil, byteOrderMagic)
 	body = append(body, 1, 0, 0, 0)                           // version 1.0
 	body = binary.LittleEndian.AppendUint64(body, ^uint64(0)) // length of the section: not known
@@ -79,6 +88,9 @@ func (c *capture) create() (err error) {
 func (c *capture) frame(f *rx.Frame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.err != nil {
+		return
+	}
 	if c.window == 0 {
 		c.put(f)
 		return
@@ -113,17 +125,41 @@ func (c *capture) put(f *rx.Frame) {
 	c.write(blockPacket, b)
 }
 
-// write writes a block: type, length, body, and the length again.
+// write writes a block: type, length, body, and the length again. What is in the
+// file are whole blocks, but for one that is longer than the buffer.
 func (c *capture) write(kind uint32, body []byte) {
 	var head, tail [8]byte
 	total := uint32(len(body) + 12)
+	if c.to.Available() < int(total) {
+		c.flush()
+	}
 	binary.LittleEndian.PutUint32(head[:], kind)
 	binary.LittleEndian.PutUint32(head[4:], total)
 	binary.LittleEndian.PutUint32(tail[:], total)
 	for _, part := range [][]byte{head[:], body, tail[:4]} {
-		if _, err := c.to.Write(part); err != nil && c.err == nil {
-			c.err = err
+		if _, err := c.to.Write(part); err != nil {
+			c.fail(err)
 		}
+	}
+	c.waiting += int64(total)
+}
+
+// flush has what waits written to the file.
+func (c *capture) flush() {
+	if err := c.to.Flush(); err != nil {
+		c.fail(err)
+		return
+	}
+	c.whole, c.waiting = c.whole+c.waiting, 0
+}
+
+// fail notes an error, the first one.
+func (c *capture) fail(err error) {
+	if c.err != nil {
+		return
+	}
+	if c.err = err; c.early != nil {
+		c.early(err)
 	}
 }
 
@@ -131,13 +167,15 @@ func (c *capture) write(kind uint32, body []byte) {
 // written, or if nothing could be read. Damage behind the first frame is no
 // reason: what came before it is whole.
 func (c *capture) close(failed error) error {
-	for len(c.late.frames) > 0 {
+	for len(c.late.frames) > 0 && c.err == nil {
 		c.put(c.late.next())
 	}
-	for _, step := range []func() error{c.to.Flush, c.file.Close} {
-		if err := step(); err != nil && c.err == nil {
-			c.err = err
-		}
+	c.flush()
+	if c.err != nil && c.early != nil && c.whole > 0 && c.part != c.name {
+		return c.cut()
+	}
+	if err := c.file.Close(); err != nil {
+		c.fail(err)
 	}
 	if c.part == c.name {
 		return c.err
@@ -150,4 +188,10 @@ func (c *capture) close(failed error) error {
 		os.Remove(c.part)
 	}
 	return c.err
+}
+
+// cut gives its name to as much of the capture as could be written.
+func (c *capture) cut() error {
+	err := errors.Join(c.file.Truncate(c.whole), c.file.Close(), os.Rename(c.part, c.name))
+	return errors.Join(fmt.Errorf("%s ends early: %w", c.name, c.err), err)
 }

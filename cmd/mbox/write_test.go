@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/gopacket/layers"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/mbox-stack/mbox/internal/traffic"
 	"github.com/mbox-stack/mbox/rx"
+	"github.com/mbox-stack/mbox/wire"
 )
 
 // TestWrite: -w writes the frames that were looked at, as gopacket reads them.
@@ -76,6 +78,64 @@ func TestWriteNothing(t *testing.T) {
 	if b, _ := os.ReadFile(name); err != nil || len(there) != 1 || string(b) != "dear" {
 		t.Errorf("%v (%v), %q", there, err, b)
 	}
+}
+
+// TestWriteUntilFull: frames of an interface do not come again, so what was written
+// before the disk was full is kept, in whole frames, and that is said at once. Of a
+// capture nothing is kept.
+func TestWriteUntilFull(t *testing.T) {
+	for _, live := range []bool{true, false} {
+		for _, room := range []int{0, 27, writeBuffer - 1, writeBuffer, 3*writeBuffer - 5, 5 * writeBuffer} {
+			name, said := filepath.Join(t.TempDir(), "w.pcapng"), 0
+			c := &capture{name: name}
+			if live {
+				c.early = func(error) { said++ }
+			}
+			if err := c.create(); err != nil {
+				t.Fatal(err)
+			}
+			c.flush()
+			c.to.Reset(&narrow{c.file, room})
+			data := bytes.Repeat([]byte("frame"), 300)
+			for i := range 1000 {
+				c.frame(&rx.Frame{Data: data, WireLen: uint32(len(data)), Timestamp: int64(i), Link: wire.LinkEthernet})
+			}
+			err := c.close(nil)
+			if !errors.Is(err, syscall.ENOSPC) {
+				t.Fatalf("room for %d: %v", room, err)
+			}
+			if _, err := os.Stat(c.part); err == nil {
+				t.Errorf("%s is left", c.part)
+			}
+			n := 0
+			if m, err := rx.Load(rx.File(name)); err == nil {
+				n = m.Len()
+			} else if !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("room for %d: %v", room, err)
+			}
+			least, most := (room-writeBuffer)/(len(data)+32), room/len(data) // what waited in the buffer is lost
+			if !live {
+				least, most = 0, 0
+			}
+			if n < least || n > most || live != (said == 1) {
+				t.Errorf("room for %d: %d frames, not %d to %d; said %d times", room, n, least, most, said)
+			}
+		}
+	}
+}
+
+// narrow is a file with room for so many octets.
+type narrow struct {
+	to   io.Writer
+	room int
+}
+
+func (n *narrow) Write(b []byte) (int, error) {
+	k, err := n.to.Write(b[:min(len(b), n.room)])
+	if n.room -= k; err == nil && k < len(b) {
+		err = syscall.ENOSPC
+	}
+	return k, err
 }
 
 // TestWriteElsewhere: what is there and no regular file is not replaced by one: a

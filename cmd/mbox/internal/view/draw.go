@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/gdamore/tcell/v2"
@@ -74,7 +75,6 @@ func (v *View) drawTable(width int) {
 // shrink makes the columns of text fit what the numbers leave, down to a width
 // at which they still say something.
 func (v *View) shrink(widths []int, width int) {
-	const least = 12
 	total := 2 * max(len(widths)-1, 0)
 	for _, w := range widths {
 		total += w
@@ -82,7 +82,7 @@ func (v *View) shrink(widths []int, width int) {
 	for i := 0; total > width && i < len(widths); {
 		widest := -1
 		for j, c := range v.page.Columns {
-			if c.Left && widths[j] > least && (widest < 0 || widths[j] > widths[widest]) {
+			if c.Left && widths[j] > cmp.Or(c.Least, leastText) && (widest < 0 || widths[j] > widths[widest]) {
 				widest = j
 			}
 		}

@@ -14,7 +14,15 @@ type Column struct {
 	Title string
 	Help  string // one line of what it means
 	Left  bool   // text: numbers are aligned to the right
+	Least int    // cells that text is not cut below; 0: leastText
 }
+
+// leastText is what text that does not fit still says something in.
+const leastText = 12
+
+// LeastAddress is Least of addresses with ports: the longest ones of IPv4 are not
+// cut, or rows could not be told apart.
+const LeastAddress = len("255.255.255.255:65535")
 
 // Query says what is to be shown of which table.
 type Query struct {

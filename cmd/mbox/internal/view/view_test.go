@@ -202,6 +202,11 @@ func TestSizes(t *testing.T) {
 	long := &fixed{Page{Columns: []Column{{Title: "NAME", Left: true}, {Title: "N"}}, Rows: [][]string{{strings.Repeat("x", 99), "7"}, {"日本語\x1b[2J", "8"}}, Count: 2}}
 	_, screen = simulated(t, long, 30, 6)
 	expect(t, screen, map[int]string{2: strings.Repeat("x", 25) + "… 7"})
+	// Down to what an IPv4 address and a port take: then it is numbers that go.
+	flow := &fixed{Page{Columns: []Column{{Title: "CLIENT", Left: true, Least: LeastAddress}, {Title: "SERVER", Left: true, Least: LeastAddress}, {Title: "N"}, {Title: "M"}},
+		Rows: [][]string{{"255.255.255.254:65534", "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535", "7", "8"}}, Count: 1}}
+	_, flows := simulated(t, flow, 48, 6)
+	expect(t, flows, map[int]string{2: "255.255.255.254:65534 [2001:db8:1234:5678:… 7"})
 	if lines := shows(screen); !strings.Contains(lines[3], "?[2J") || strings.Contains(lines[3], "\x1b") {
 		t.Errorf("%q", lines[3])
 	}
