@@ -26,7 +26,7 @@ func (r *Ring) CPU() int {
 		if cpu, ok := QueueCPU(r.cfg.Interface, r.index); ok {
 			return cpu
 		}
-		return allowed[r.index%len(allowed)]
+		return allowed[nth%len(allowed)]
 	case FanoutCPU:
 		return allowed[r.index%len(allowed)]
 	}

@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// stopMax is how long a ring that is asked to end waits for its open block at most:
-// nobody wants to wait for long retire times then. What it leaves is counted
+// stopMax is how long a ring that is asked to end waits for its open block at most,
+// which comes within about two retire times where the kernel's timer is not late:
+// nobody wants to wait for long ones then. What it leaves is counted
 // (RingCounters.Unread).
 const stopMax = time.Second
 
 // stopping is a ring that is asked to end: what the kernel has captured until then
 // is still handed over. The zero value is one that goes on.
 type stopping struct {
-	until time.Time // when the kernel has handed over its open block at the latest; zero: go on
+	until time.Time // when what the kernel has not handed over is left to it; zero: go on
 }
 
 // Stop implements Stopper.
@@ -29,8 +30,7 @@ func (r *Ring) shut(now time.Time) (over bool, err error) {
 		return true, nil
 	}
 	if r.stopping.until.IsZero() {
-		const slack = 20 * time.Millisecond // as in idleClock
-		r.stopping.until = now.Add(min(2*r.cfg.Retire+slack, stopMax))
+		r.stopping.until = now.Add(stopMax)
 		if err := attach(r.sock.fd, rejectAll); err != nil {
 			return false, err
 		}
