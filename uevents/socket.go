@@ -115,11 +115,11 @@ func (r Registration) String() string {
 func (s *Socket) Bind(expr string) error {
 	prog, err := filter.Compile(expr)
 	if err != nil {
-		return fmt.Errorf("mbox: bind: %w", err)
+		return fmt.Errorf("mbox: bad filter: %w", err)
 	}
 	if s.kind == Stream {
 		if err := prog.FlowOnly(); err != nil {
-			return fmt.Errorf("mbox: bind: a stream socket's scope is decided once per flow: %w", err)
+			return fmt.Errorf("mbox: a stream socket's scope is decided once per flow: %w", err)
 		}
 	}
 	return s.change(func(sp *spec) error { sp.scope = prog; return nil })

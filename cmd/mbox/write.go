@@ -105,12 +105,7 @@ func (c *capture) frame(f *rx.Frame) {
 func (c *capture) put(f *rx.Frame) {
 	id, known := c.links[f.Link]
 	if !known {
-		id = uint32(len(c.links))
-		c.links[f.Link] = id
-		body := binary.LittleEndian.AppendUint16(nil, uint16(f.Link))
-		body = append(body, 0, 0, 0, 0, 0, 0)                            // reserved, and no snaplen
-		body = append(body, optTSResol, 0, 1, 0, 9, 0, 0, 0, 0, 0, 0, 0) // nanoseconds; end of options
-		c.write(blockInterface, body)
+		id = c.describe(f.Link)
 	}
 	b := binary.LittleEndian.AppendUint32(c.block[:0], id)
 	b = binary.LittleEndian.AppendUint32(b, uint32(uint64(f.Timestamp)>>32))
@@ -123,6 +118,17 @@ func (c *capture) put(f *rx.Frame) {
 	}
 	c.block = b
 	c.write(blockPacket, b)
+}
+
+// describe writes that there is an interface of a link type, and returns its number.
+func (c *capture) describe(link wire.LinkType) (id uint32) {
+	id = uint32(len(c.links))
+	c.links[link] = id
+	body := binary.LittleEndian.AppendUint16(nil, uint16(link))
+	body = append(body, 0, 0, 0, 0, 0, 0)                            // reserved, and no snaplen
+	body = append(body, optTSResol, 0, 1, 0, 9, 0, 0, 0, 0, 0, 0, 0) // nanoseconds; end of options
+	c.write(blockInterface, body)
+	return id
 }
 
 // write writes a block: type, length, body, and the length again. What is in the
@@ -170,6 +176,10 @@ func (c *capture) close(failed error) error {
 	for len(c.late.frames) > 0 && c.err == nil {
 		c.put(c.late.next())
 	}
+	empty := failed != nil && len(c.links) == 0
+	if len(c.links) == 0 && !empty {
+		c.describe(wire.LinkEthernet) // a file without an interface is none to libpcap
+	}
 	c.flush()
 	if c.err != nil && c.early != nil && c.whole > 0 && c.part != c.name {
 		return c.cut()
@@ -180,7 +190,6 @@ func (c *capture) close(failed error) error {
 	if c.part == c.name {
 		return c.err
 	}
-	empty := failed != nil && len(c.links) == 0
 	if c.err == nil && !empty {
 		c.err = os.Rename(c.part, c.name)
 	}

@@ -20,6 +20,28 @@ import (
 	"github.com/mbox-stack/mbox/wire"
 )
 
+// TestWriteNoFrames: a capture of no frames is one that others open.
+func TestWriteNoFrames(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "w.pcapng")
+	pages, err := traffic.NewConnections(traffic.Pages(1, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, "flows", "-r", writeCapture(t, pages), "-w", name, "port", "1")
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := pcapgo.NewNgReader(f, pcapgo.DefaultNgReaderOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := r.ReadPacketData(); err != io.EOF || r.LinkType() != layers.LinkTypeEthernet {
+		t.Errorf("link type %v, and then %v", r.LinkType(), err)
+	}
+}
+
 // TestWrite: -w writes the frames that were looked at, as gopacket reads them.
 func TestWrite(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "w.pcapng")
