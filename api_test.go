@@ -14,6 +14,7 @@ import (
 
 	"github.com/mbox-stack/mbox"
 	"github.com/mbox-stack/mbox/mboxtest"
+	"github.com/mbox-stack/mbox/uevents"
 )
 
 // life is a connection with ten octets each way.
@@ -330,6 +331,12 @@ func TestOffloadComesBackToTheFlow(t *testing.T) {
 	s := stack(t, mbox.Config{})
 	sock := s.Monitor(mbox.Stream)
 	var got atomic.Value
+	answered, visits := mbox.NewEvent("answered"), 0
+	handle(t, sock, answered, mbox.PostTCP, func(c *mbox.Context) {
+		if c.Order().Phase == uevents.PhaseVisit {
+			visits++
+		}
+	})
 	handle(t, sock, mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
 		flow := c.Flow()
 		err := c.Offload(func() any { return 42 }, func(c *mbox.Context, v any) {
@@ -337,6 +344,9 @@ func TestOffloadComesBackToTheFlow(t *testing.T) {
 				t.Error("the result came back to another flow or socket")
 			}
 			got.Store(v)
+			if err := c.Raise(answered, nil); err != nil {
+				t.Error(err)
+			}
 		})
 		if err != nil {
 			t.Error(err)
@@ -346,8 +356,14 @@ func TestOffloadComesBackToTheFlow(t *testing.T) {
 		if c.Number() == 2 {
 			time.Sleep(20 * time.Millisecond) // the pool's goroutine has the time it needs
 		}
+		if c.Order().Phase != uevents.PhaseFrame {
+			t.Error("a packet is no frame's")
+		}
 	})
 	mboxtest.Run(t, s, life)
+	if got.Load() == 42 && visits != 1 {
+		t.Error("what a result has raised is not marked as that")
+	}
 	if lost := s.Stats(); got.Load() != 42 && lost.Total().Lost != 1 {
 		t.Errorf("the result is %v, and none was counted as lost", got.Load())
 	}

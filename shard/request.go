@@ -52,7 +52,7 @@ func (s *Shard) visit(h handle, fl *flow, f uevents.Handler, reg uevents.Registr
 
 // sceneOfVisit tells f what it sees: the flow as it is, and no packet.
 func (s *Shard) sceneOfVisit(fl *flow) {
-	s.scene(uevents.PhaseTimer, uint64(fl.id))
+	s.scene(uevents.PhaseVisit, uint64(fl.id))
 }
 
 // offload runs work beside the shards. Its result comes back as a request.

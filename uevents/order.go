@@ -6,19 +6,22 @@ import "cmp"
 type Phase uint8
 
 // The phases. Timers that are due at T run before the first frame with a clock
-// of T or later; what ends with the source comes last.
+// of T or later; what ends with the source comes last. PhaseVisit marks what traffic
+// and time have not brought about: results of Offload, calls from outside, and
+// what their handlers raise. When that is, is not determined.
 const (
 	PhaseTimer Phase = iota
 	PhaseFrame
+	PhaseVisit
 	PhaseEnd
 )
 
 // Order places an event among all events of a run, on whichever shard it was
 // raised. Two runs over the same capture give the same orders, for any number
-// of shards.
+// of shards, but for visits.
 type Order struct {
 	Clock  int64  // ns
-	Number uint64 // of the frame; FlowID of a timer, all ones of a shard's; first frame of a flow that ends with the source
+	Number uint64 // of the frame; FlowID of a timer or visit, all ones of a shard's timer; first frame of a flow that ends with the source
 	Sub    uint32 // within the frame or timer
 	Phase  Phase
 }
