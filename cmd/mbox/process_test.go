@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -237,6 +238,9 @@ func TestHangUp(t *testing.T) {
 // TestHangUpEnds: without a file to open anew SIGHUP ends the run as SIGTERM does:
 // what has come by then is reported, and what is written is whole.
 func TestHangUpEnds(t *testing.T) {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP) // or the program ignores it where these tests run under nohup
+	defer signal.Stop(heard)
 	dir := t.TempDir()
 	cmd := asProcess("flows", "--format", "jsonl", "-r", "-", "-w", filepath.Join(dir, "w.pcapng"))
 	in, err := cmd.StdinPipe()
