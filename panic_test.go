@@ -147,6 +147,24 @@ func TestOffloadedWorkThatPanicsIsCounted(t *testing.T) {
 	}
 }
 
+// TestResultsThatComeTooLateAreCounted: work that is not done when the stack ends has
+// no result, and that is said.
+func TestResultsThatComeTooLateAreCounted(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	over := make(chan struct{})
+	handle(t, s.Monitor(mbox.Stream), mbox.OnConnStart, mbox.PostTCP, func(c *mbox.Context) {
+		err := c.Offload(func() any { <-over; return nil }, func(*mbox.Context, any) { t.Error("the stack has ended") })
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	mboxtest.Run(t, s, life)
+	close(over)
+	if st := s.Stats(); st.Total().Offloads != 1 || st.Total().Lost != 1 {
+		t.Errorf("%d works were taken, %d results lost, want 1 and 1", st.Total().Offloads, st.Total().Lost)
+	}
+}
+
 // said is a log, line by line.
 type said chan string
 

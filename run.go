@@ -79,6 +79,7 @@ func (s *Stack) Run(ctx context.Context, sources ...rx.Source) error {
 	s.mu.Lock()
 	s.last = run.stats()
 	s.last.Mailboxes = nil // nothing is on its way any more: both ledgers must add up exactly
+	s.last.loseResults()
 	s.run = nil
 	s.mu.Unlock()
 	return err

@@ -62,6 +62,13 @@ func (s *Stats) Total() (sum shard.Stats) {
 	return sum
 }
 
+// loseResults counts as lost what has not come back from Offload at the end.
+func (s *Stats) loseResults() {
+	total := s.Total()
+	s.Shards[0].Lost += total.Offloads - total.Results
+	s.Shards[0].Results += total.Offloads - total.Results
+}
+
 // Received returns the frames and octets that all sources have brought.
 func (s *Stats) Received() (frames, octets uint64) {
 	for i := range s.Sources {

@@ -64,6 +64,7 @@ func (s *Shard) offload(reg uevents.Registration, work func() any, then func(*ue
 	err := s.cfg.Pool.Submit(func() {
 		result, failed := try(work)
 		s.reply(flow.ID.Slot(), func(s *Shard) {
+			s.stats.Results++
 			switch {
 			case failed != nil:
 				s.stats.Panics++
@@ -77,6 +78,7 @@ func (s *Shard) offload(reg uevents.Registration, work func() any, then func(*ue
 		s.stats.Busy++
 		return fmt.Errorf("%w: %w", uevents.ErrBusy, err)
 	}
+	s.stats.Offloads++
 	return nil
 }
 

@@ -45,7 +45,9 @@ type Stats struct {
 	GapBytes uint64            // octets in them
 	Refused  uint64            // octets that no budget had room for
 	Panics   uint64            // of handlers and filters
-	Lost     uint64            // results of Offload whose flow was gone
+	Offloads uint64            // works that Offload took
+	Results  uint64            // that came back from them, or word that there is none
+	Lost     uint64            // results of Offload whose flow was gone; after the end, that have not come back as well
 	Busy     uint64            // calls of Offload that found the pool full
 	Pressed  uint64            // steps at which stream memory was short
 	Memory   uint64            // octets of records and streams
@@ -107,7 +109,7 @@ func (s *Stats) Add(o *Stats) {
 		{&s.Batches, o.Batches}, {&s.Marks, o.Marks}, {&s.Frames, o.Frames}, {&s.Octets, o.Octets},
 		{&s.Raised, o.Raised}, {&s.Orphans, o.Orphans}, {&s.Flows, o.Flows}, {&s.Live, o.Live},
 		{&s.Marked, o.Marked}, {&s.Timers, o.Timers}, {&s.Gaps, o.Gaps}, {&s.GapBytes, o.GapBytes},
-		{&s.Refused, o.Refused}, {&s.Panics, o.Panics}, {&s.Lost, o.Lost}, {&s.Busy, o.Busy}, {&s.Pressed, o.Pressed}, {&s.Memory, o.Memory},
+		{&s.Refused, o.Refused}, {&s.Panics, o.Panics}, {&s.Offloads, o.Offloads}, {&s.Results, o.Results}, {&s.Lost, o.Lost}, {&s.Busy, o.Busy}, {&s.Pressed, o.Pressed}, {&s.Memory, o.Memory},
 		{&s.Streams, o.Streams}, {&s.Held, o.Held}, {&s.SlotsIn, o.SlotsIn}, {&s.SlotsOut, o.SlotsOut},
 		{&s.FlowsIn, o.FlowsIn}, {&s.FlowsOut, o.FlowsOut}, {&s.MarksIn, o.MarksIn}, {&s.MarksOut, o.MarksOut},
 		{&s.Hurried, o.Hurried}, {&s.Late, o.Late},
