@@ -53,6 +53,11 @@ func TestRingsOfInterfacesShareCPUs(t *testing.T) {
 		if first.CPU() != all[len(all)-1] || second.CPU() != all[len(all)-2] {
 			t.Errorf("two interfaces have CPUs %d and %d of %v", first.CPU(), second.CPU(), all)
 		}
+		// A veth's queue has no interrupt that would say whose it is.
+		queued := openRings(t, rx.RingConfig{Interface: "in0", Fanout: rx.FanoutQueue, Ahead: 1})[0]
+		if queued.CPU() != all[1] {
+			t.Errorf("by queue, with one ring ahead, it is CPU %d of %v", queued.CPU(), all)
+		}
 	}
 }
 

@@ -40,7 +40,7 @@ func (s *Shard) Each(slots []wire.Slot, f uevents.Handler) (others []wire.Slot) 
 func (s *Shard) visit(h handle, fl *flow, f uevents.Handler, reg uevents.Registration) {
 	s.seg = segmentState{}
 	s.enterFlow(h, fl)
-	s.sceneOfVisit(fl)
+	s.scene(uevents.PhaseVisit, uint64(fl.id)) // the flow as it is, and no packet
 	s.disp.Call(f, reg)
 	s.protect(s.disp.Run)
 	if s.seg.changed {
@@ -48,11 +48,6 @@ func (s *Shard) visit(h handle, fl *flow, f uevents.Handler, reg uevents.Registr
 		s.adjust(h, fl)
 	}
 	s.leaveFlow()
-}
-
-// sceneOfVisit tells f what it sees: the flow as it is, and no packet.
-func (s *Shard) sceneOfVisit(fl *flow) {
-	s.scene(uevents.PhaseVisit, uint64(fl.id))
 }
 
 // offload runs work beside the shards. Its result comes back as a request.

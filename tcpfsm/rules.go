@@ -87,6 +87,8 @@ const unlisted = stateCount
 const (
 	nextSize = 16
 	nextMask = nextSize - 1
+
+	_, _ = nextSize - ruledStates, nextSize - signalCount // neither compiles below 0
 )
 
 // next is rules, indexed: 11 states by 15 signals, in 256 octets.

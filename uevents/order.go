@@ -7,8 +7,9 @@ type Phase uint8
 
 // The phases. Timers that are due at T run before the first frame with a clock
 // of T or later; what ends with the source comes last. PhaseVisit marks what traffic
-// and time have not brought about: results of Offload, calls from outside, and
-// what their handlers raise. When that is, is not determined.
+// and time have not brought about: results of Offload, calls from outside, slots
+// that move (Socket.Moves), and what their handlers raise. When that is, is not
+// determined.
 const (
 	PhaseTimer Phase = iota
 	PhaseFrame

@@ -20,6 +20,21 @@ import (
 	"github.com/mbox-stack/mbox/wire"
 )
 
+// openNg opens a file of -w as gopacket reads it.
+func openNg(t *testing.T, name string) *pcapgo.NgReader {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	r, err := pcapgo.NewNgReader(f, pcapgo.DefaultNgReaderOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // TestWriteNoFrames: a capture of no frames is one that others open.
 func TestWriteNoFrames(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "w.pcapng")
@@ -28,15 +43,7 @@ func TestWriteNoFrames(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, "flows", "-r", writeCapture(t, pages), "-w", name, "port", "1")
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := pcapgo.NewNgReader(f, pcapgo.DefaultNgReaderOptions)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := openNg(t, name)
 	if _, _, err := r.ReadPacketData(); err != io.EOF || r.LinkType() != layers.LinkTypeEthernet {
 		t.Errorf("link type %v, and then %v", r.LinkType(), err)
 	}
@@ -46,15 +53,7 @@ func TestWriteNoFrames(t *testing.T) {
 func TestWrite(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "w.pcapng")
 	must(t, "demo", "--generated", "-w", name)
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := pcapgo.NewNgReader(f, pcapgo.DefaultNgReaderOptions)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := openNg(t, name)
 	if r.LinkType() != layers.LinkTypeEthernet {
 		t.Errorf("link type %v", r.LinkType())
 	}
