@@ -227,3 +227,30 @@ func TestReadAtOfWhatNobodyReads(t *testing.T) {
 	mboxtest.Run(t, s, "> S 100 0 0\n")
 	j.expect(t, "0 true true")
 }
+
+// The room that a flow's streams have is what it is, whether there are any or not:
+// the stack's own, and what was asked for since.
+func TestBufferedOfWhatNobodyReads(t *testing.T) {
+	s := stack(t, mbox.Config{StreamMax: 3_000_000})
+	sock := s.Monitor(mbox.Stream)
+	var j journal
+	handle(t, sock, mbox.OnNewData, mbox.PostTCP, func(*mbox.Context) {})
+	handle(t, sock, mbox.OnPacket, mbox.PostTCP, func(c *mbox.Context) {
+		if c.Number() == 2 {
+			j.add("%d", c.Buffered(mbox.Server).Limit)
+			if err := c.SetBuffer(mbox.Server, 5_000_000); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, side := range []mbox.Dir{mbox.Client, mbox.Server} {
+			if err := c.SetReassembly(side, false); err != nil {
+				t.Error(err)
+			}
+		}
+		if c.Number() == 3 {
+			j.add("%d %d", c.Buffered(mbox.Server).Limit, c.Buffered(mbox.Client).Limit)
+		}
+	})
+	mboxtest.Run(t, s, "> S 100 0 0\n< SA 300 101 0\n> A 101 301 0\n")
+	j.expect(t, "3000000", "5000000 3000000")
+}

@@ -109,7 +109,6 @@ func (s *Stack) start(ctx context.Context, sources []rx.Source) (_ *running, err
 			seed = rand.Uint64()
 		}
 	}
-	s.set.Begin()
 	snap := s.set.Snapshot()
 	run.together(rx.Together(sources, s.cfg.Shards))
 	run.rebalances, run.pinned, run.log = s.cfg.rebalances(live), s.cfg.PinShards, s.cfg.Log

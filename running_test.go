@@ -12,6 +12,7 @@ import (
 	"github.com/mbox-stack/mbox"
 	"github.com/mbox-stack/mbox/mboxtest"
 	"github.com/mbox-stack/mbox/rx"
+	"github.com/mbox-stack/mbox/shard"
 )
 
 // gate is a source that stops before each part until it is let through, so that
@@ -75,6 +76,25 @@ func runPausing(t *testing.T, s *mbox.Stack, transcript string, pauses ...pause)
 		close(g.before[p.after])
 	}
 	wait.Wait()
+}
+
+// TestMarksAreKnownWhereFramesAloneAreWanted: segments of a flow that the last
+// socket of flows has let go are that flow's, though raw sockets are all that is left.
+func TestMarksAreKnownWhereFramesAloneAreWanted(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	flows, frames := s.Monitor(mbox.Stream), 0
+	handle(t, flows, mbox.OnConnEnd, mbox.PostTCP, func(*mbox.Context) {})
+	handle(t, s.Monitor(mbox.Raw), mbox.OnPacket, mbox.PreTCP, func(*mbox.Context) { frames++ })
+	run(t, s, life, 4, func() {
+		if err := flows.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	st := s.Stats()
+	total := st.Total()
+	if got := total.Fates[shard.FateReleased]; frames != 8 || got != 4 || total.Fates[shard.FateTracked] != 4 {
+		t.Errorf("%d frames seen, %d of them the mark's, fates %v; want 8, 4, 4 tracked", frames, got, total.Fates)
+	}
 }
 
 // TestASocketOpenedWhileRunningWaitsForItsScope: what begins between Monitor and

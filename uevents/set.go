@@ -52,15 +52,6 @@ func (s *Set) Open(ctl Controller, kind SocketKind, name string) (*Socket, error
 // is asked of it: as a rule its scope, of which others must not be.
 func (s *Set) Wait(sock *Socket) { s.specs[sock.index].waits = true }
 
-// Begin ends all waits.
-func (s *Set) Begin() {
-	for _, sp := range s.specs {
-		if sp != nil {
-			sp.waits = false
-		}
-	}
-}
-
 // ask changes what a socket asks for, and ends its wait.
 func (s *Set) ask(sock *Socket, f func(*spec) error) error {
 	sp := s.specs[sock.index]
