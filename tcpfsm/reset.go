@@ -39,6 +39,10 @@ func (t *turn) resets() bool {
 // §3.2 asks for exactly RCV.NXT, which may be what the receiver has said last,
 // or what we take it to have received; the middle also accepts the end of what
 // it has seen. Elsewhere in the window the receiver sends a challenge ACK.
+//
+// An endpoint that has closed answers what was on its way with <SEQ=SEG.ACK>, which
+// is where its FIN stands: before RCV.NXT once that has come. Linux takes a RST
+// there (tcp_reset_check) where it would wait for ever for an ACK.
 func (t *turn) fits() bool {
 	snd, rcv, seq := t.snd, t.rcv, t.seg.Seq
 	switch {
@@ -50,6 +54,8 @@ func (t *turn) fits() bool {
 		return true
 	case snd.has(factStale) && seq == snd.otherISS+1:
 		return true // it answers a SYN,ACK that acknowledges an older SYN
+	case rcv.closesSecond() && seq == rcv.rcvNXT-1 && !t.rules.Strict:
+		return true // the FIN's own place
 	}
 	inWindow := rcv.rcvNXT.LessEq(seq) && seq.Less(rcv.limit())
 	switch {
@@ -62,6 +68,15 @@ func (t *turn) fits() bool {
 		t.strange(RSTOutOfWindow)
 	}
 	return false
+}
+
+// closesSecond reports whether the endpoint has received a FIN, and is not through
+// with its own.
+func (e *tcb) closesSecond() bool {
+	if e.state == Untracked {
+		return e.has(factFINRcvd) && !e.has(factFINAcked)
+	}
+	return e.state == CloseWait || e.state == LastAck || e.state == Closing
 }
 
 // receivedRST tells the receiver of a RST that it accepts.
