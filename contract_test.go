@@ -254,3 +254,19 @@ func TestBufferedOfWhatNobodyReads(t *testing.T) {
 	mboxtest.Run(t, s, "> S 100 0 0\n< SA 300 101 0\n> A 101 301 0\n")
 	j.expect(t, "3000000", "5000000 3000000")
 }
+
+// A connection whose sides are not stepped any more closes by a RST at the place of
+// a FIN that has come, as one that is.
+func TestARSTAtTheFINOfAnUntrackedConnection(t *testing.T) {
+	s := stack(t, mbox.Config{})
+	sock := s.Monitor(mbox.Stream)
+	var j journal
+	handle(t, sock, mbox.OnConnEstablished, mbox.PostTCP, func(c *mbox.Context) {
+		if err := errors.Join(c.Stop(mbox.Client), c.Stop(mbox.Server)); err != nil {
+			t.Error(err)
+		}
+	})
+	handle(t, sock, mbox.OnConnEnd, mbox.PostTCP, func(c *mbox.Context) { j.add("%s", c.Reason()) })
+	mboxtest.Run(t, s, "> S 100 0 0\n< SA 300 101 0\n> A 101 301 0\n> FA 101 301 0\n< FA 301 102 0\n> R 101 0 0\nwait 61s\n")
+	j.expect(t, "rst")
+}
